@@ -1,0 +1,1 @@
+"""Face detectors, one adapter a file; `groupemo.plugins` imports them by name when asked for."""

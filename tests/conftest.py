@@ -1,0 +1,37 @@
+"""Fixtures every test may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _folder(variable: str, default: Path, what: str) -> Path:
+    folder = Path(os.environ.get(variable, default)).resolve()
+    if not folder.is_dir():
+        pytest.skip(f"{what} not here: set {variable} to its folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Photos and labels that are measured on, never copied into the project."""
+    return _folder("GROUPEMO_TEST_DATA", ROOT.parent / "shared" / "data", "test data")
+
+
+@pytest.fixture(scope="session")
+def shared_models() -> Path:
+    """Return the mirror folder of model files."""
+    return _folder("GROUPEMO_MODELS", ROOT.parent / "shared" / "models", "model mirror")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _mirror() -> None:
+    """Let every test find model files in the mirror folder, where there is one."""
+    mirror = ROOT.parent / "shared" / "models"
+    if mirror.is_dir():
+        os.environ.setdefault("GROUPEMO_MODELS", str(mirror))
