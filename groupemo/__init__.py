@@ -1,0 +1,1 @@
+"""groupemo: how far to trust emotion recognition on group photos."""

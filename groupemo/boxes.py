@@ -11,8 +11,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["area", "clip", "iou_matrix", "nonempty", "scale", "square", "xywh_to_xyxy",
-           "xyxy_to_xywh"]
+__all__ = [
+    "area",
+    "clip",
+    "iou_matrix",
+    "nonempty",
+    "scale",
+    "square",
+    "xywh_to_xyxy",
+    "xyxy_to_xywh",
+]
 
 Boxes = NDArray[np.float32]
 
@@ -85,4 +93,6 @@ def iou_matrix(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
     other = np.minimum(first[..., 2:], second[..., 2:])
     inter = np.prod(np.clip(other - corner, 0, None), axis=-1)
     union = area(first)[:, None] + area(second)[None, :] - inter
-    return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
+    iou: NDArray[np.float64] = np.zeros_like(inter)
+    np.divide(inter, union, out=iou, where=union > 0)
+    return iou

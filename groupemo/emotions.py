@@ -147,4 +147,6 @@ def align_probs(
             aligned[:, column] = rows[:, names.index(name)]
     aligned[np.isnan(rows).any(axis=1)] = np.nan
     mass = aligned.sum(axis=1, keepdims=True)
-    return np.divide(aligned, mass, out=np.full_like(aligned, np.nan), where=mass > 0)
+    scaled = np.full_like(aligned, np.nan)
+    np.divide(aligned, mass, out=scaled, where=mass > 0)
+    return scaled

