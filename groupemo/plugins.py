@@ -13,7 +13,9 @@ import hashlib
 import importlib
 import importlib.metadata
 import json
+import threading
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
@@ -90,14 +92,15 @@ class Loaded(Generic[P]):
     provenance : Mapping
         JSON values: label, class, options, model files with their SHA-256, and
         the version of groupemo.
-    shared : bool
-        True where the caller gave the object: it may not bear two threads.
+    guard : context manager
+        Held while the plugin is called: a lock where the caller gave the object,
+        which may not bear two threads; nothing where it was built from a spec.
     """
 
     label: str
     plugin: P
     provenance: Mapping[str, Any]
-    shared: bool = False
+    guard: AbstractContextManager[Any] = field(default_factory=nullcontext)
 
     @property
     def key(self) -> str:
@@ -150,7 +153,9 @@ class Registry(Generic[P]):
             If it cannot be built here.
         """
         if not isinstance(which, str):
-            return Loaded(_own_label(which), which, _provenance(which, {}), shared=True)
+            label = _own_label(which)
+            told = {"label": label, **_provenance(which, options)}
+            return Loaded(label, which, told, threading.Lock())
         name, in_spec = parse_spec(which)
         chosen = {**in_spec, **options}
         plugin = self._build(name, chosen)

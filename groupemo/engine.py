@@ -1,0 +1,250 @@
+"""One worker's way through a chunk of photos: read, detect, prepare, predict.
+
+A photo is decoded once, every detector looks at it once, every backend cuts its
+inputs from it, and then the pixels are let go; the inputs of many faces and
+photos wait until a batch is full and are predicted in one call. Whatever fails,
+fails for its photo alone, and becomes a `Failure` that says where.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groupemo.analysis import Analysis, Failure
+from groupemo.errors import ContractError, GroupemoError, OptionError, PhotoError
+from groupemo.faces import Faces
+from groupemo.images import Photo, digest
+from groupemo.plugins import (
+    BACKENDS,
+    DETECTORS,
+    Backend,
+    Detector,
+    Loaded,
+    checked_faces,
+    checked_probs,
+)
+
+__all__ = ["BATCH_ROWS", "Engine", "Key"]
+
+BATCH_ROWS = 64
+"""Rows that wait for one `predict` call."""
+
+Key = tuple[str, str, str]
+"""A photo's name and the provenance keys of a detector and a backend."""
+
+
+@dataclass
+class _Cell:
+    """One photo x detector x backend on its way to an `Analysis`."""
+
+    photo: Photo
+    sha256: str
+    size: tuple[int, int]
+    faces: Faces
+    detector: Loaded[Detector]
+    backend: Loaded[Backend]
+    seconds: dict[str, float]
+    inputs: NDArray[Any] | None = None
+    probs: NDArray[np.float64] | None = None
+    failure: Failure | None = None
+
+    def finish(self) -> Analysis:
+        classes = tuple(self.backend.plugin.classes)
+        if self.probs is None:
+            self.probs = np.full((len(self.faces), len(classes)), np.nan)
+        width, height = self.size
+        return Analysis(
+            photo=self.photo.name,
+            sha256=self.sha256,
+            width=width,
+            height=height,
+            faces=self.faces,
+            probs=self.probs,
+            classes=classes,
+            detector=self.detector.label,
+            backend=self.backend.label,
+            provenance={
+                "detector": self.detector.provenance,
+                "backend": self.backend.provenance,
+            },
+            seconds=self.seconds,
+            failure=self.failure,
+            path=None if self.photo.path is None else str(self.photo.path.absolute()),
+        )
+
+
+@dataclass
+class Engine:
+    """One worker's plugins."""
+
+    detectors: list[Loaded[Detector]]
+    backends: list[Loaded[Backend]]
+    max_pixels: int
+
+    @classmethod
+    def load(
+        cls,
+        detectors: Sequence[str | Loaded[Detector]],
+        backends: Sequence[str | Loaded[Backend]],
+        max_pixels: int,
+    ) -> Engine:
+        """Build the plugins named, take the loaded ones as they are."""
+        engine = cls(
+            [DETECTORS.load(each) if isinstance(each, str) else each for each in detectors],
+            [BACKENDS.load(each) if isinstance(each, str) else each for each in backends],
+            max_pixels,
+        )
+        for kind, plugins in (("detector", engine.detectors), ("backend", engine.backends)):
+            labels = [loaded.label for loaded in plugins]
+            if not labels or len(set(labels)) < len(labels):
+                raise OptionError(f"expected one {kind} or more, each named once, got {labels}")
+        return engine
+
+    def analyze(self, photos: list[Photo], done: Mapping[Key, str]) -> list[list[Analysis]]:
+        """Take photos through all stages; what `done` names is left out."""
+        batches = {loaded.label: _Batch(loaded) for loaded in self.backends}
+        rows = []
+        for photo in photos:
+            cells = self._cells(photo, done)
+            for cell in cells:
+                batches[cell.backend.label].add(cell)
+            rows.append(cells)
+        for batch in batches.values():
+            batch.flush()
+        return [[cell.finish() for cell in cells] for cells in rows]
+
+    def _cells(self, photo: Photo, done: Mapping[Key, str]) -> list[_Cell]:
+        """Read a photo, run the detectors it still needs, and cut each backend's inputs."""
+        clock = _Clock()
+        sha256, image, failure = "", None, None
+        try:
+            data = photo.load()
+            sha256 = digest(data)
+            wanted = self._wanted(photo.name, sha256, done)
+            image = photo.decode(data, max_pixels=self.max_pixels) if wanted else None
+        except PhotoError as error:
+            wanted, failure = self._wanted(photo.name, sha256, {}), Failure("read", str(error))
+        reading = clock.lap()
+        cells = []
+        for detector, backends in wanted:
+            seconds = {"read": reading}
+            faces, problem = Faces.empty(), failure
+            if image is not None:
+                faces, problem = _attempt_detect(detector, image, photo.name)
+                seconds["detect"] = clock.lap()
+            size = (0, 0) if image is None else (image.shape[1], image.shape[0])
+            for backend in backends:
+                cell = _Cell(
+                    photo, sha256, size, faces, detector, backend, dict(seconds), failure=problem
+                )
+                if image is not None and len(faces):
+                    cell.inputs = _attempt_prepare(cell, image)
+                    cell.seconds["prepare"] = clock.lap()
+                cells.append(cell)
+        return cells
+
+    def _wanted(
+        self, name: str, sha256: str, done: Mapping[Key, str]
+    ) -> list[tuple[Loaded[Detector], list[Loaded[Backend]]]]:
+        grid = [
+            (
+                detector,
+                [b for b in self.backends if done.get((name, detector.key, b.key)) != sha256],
+            )
+            for detector in self.detectors
+        ]
+        return [(detector, backends) for detector, backends in grid if backends]
+
+
+@dataclass
+class _Batch:
+    """Cells of one backend whose inputs wait for a `predict` call."""
+
+    backend: Loaded[Backend]
+    cells: list[_Cell] = field(default_factory=list)
+    rows: int = 0
+
+    def add(self, cell: _Cell) -> None:
+        if cell.inputs is None:
+            return
+        self.cells.append(cell)
+        self.rows += len(cell.faces)
+        if self.rows >= BATCH_ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Predict all waiting rows in one call; if that fails, photo by photo to find the one."""
+        cells, self.cells, self.rows = self.cells, [], 0
+        try:
+            self._predict(cells)
+        except Exception:
+            for cell in cells:
+                try:
+                    self._predict([cell])
+                except Exception as error:
+                    cell.failure = _failure("classify", cell.backend.label, cell.photo.name, error)
+        for cell in cells:
+            cell.inputs = None
+
+    def _predict(self, cells: list[_Cell]) -> None:
+        if not cells:
+            return
+        clock = _Clock()
+        sizes = [len(cell.faces) for cell in cells]
+        inputs = np.concatenate([cell.inputs for cell in cells if cell.inputs is not None])
+        plugin = self.backend.plugin
+        with self.backend.guard:
+            predicted = plugin.predict(inputs)
+        probs = checked_probs(predicted, sum(sizes), plugin, self.backend.label)
+        each = clock.lap() / sum(sizes)
+        ends = np.cumsum(sizes)
+        for cell, part in zip(cells, np.split(probs, ends[:-1]), strict=True):
+            cell.probs = part
+            cell.seconds["predict"] = each * len(part)
+
+
+def _attempt_detect(
+    detector: Loaded[Detector], image: NDArray[np.uint8], name: str
+) -> tuple[Faces, Failure | None]:
+    try:
+        with detector.guard:
+            faces = detector.plugin(image)
+        return checked_faces(faces, image, detector.label), None
+    except Exception as error:
+        return Faces.empty(), _failure("detect", detector.label, name, error)
+
+
+def _attempt_prepare(cell: _Cell, image: NDArray[np.uint8]) -> NDArray[Any] | None:
+    try:
+        with cell.backend.guard:
+            inputs = np.asarray(cell.backend.plugin.prepare(image, cell.faces))
+        if len(inputs) != len(cell.faces):
+            raise ContractError(f"prepare() gave {len(inputs)} rows for {len(cell.faces)} faces")
+    except Exception as error:
+        cell.failure = _failure("classify", cell.backend.label, cell.photo.name, error)
+        return None
+    return inputs
+
+
+def _failure(stage: str, label: str, name: str, error: Exception) -> Failure:
+    """Name what failed on which photo; a foreign error is named by its class too."""
+    told = str(error) if isinstance(error, GroupemoError) else f"{type(error).__name__}: {error}"
+    return Failure(stage, f"{name}: {label} failed: {told}")
+
+
+class _Clock:
+    """Wall seconds from lap to lap."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+
+    def lap(self) -> float:
+        now = time.perf_counter()
+        passed, self._last = now - self._last, now
+        return passed

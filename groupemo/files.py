@@ -1,0 +1,35 @@
+"""Writing files so that nothing is ever half-written."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+
+from groupemo.errors import OutputError
+
+__all__ = ["write_atomically"]
+
+
+def write_atomically(path: str | Path, data: bytes) -> Path:
+    """Write `data` under a temporary name beside `path`, then rename; return `path`.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be made or written, or the disk is full; what stood
+        at `path` before is still there.
+    """
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(temporary, "xb") as file:
+                file.write(data)
+            os.replace(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be written: {error.strerror}") from error
+    return target

@@ -1,0 +1,295 @@
+"""The verbs that run models: detect, classify, analyze, analyze_all, analyze_grid.
+
+Photos are dealt out in small chunks, and each worker thread takes a chunk
+through all stages (`groupemo.engine`). The chunks in flight are bounded, so
+memory depends on the number of workers and not on the number of photos. OpenCV,
+ONNX Runtime and Pillow run outside Python's lock, one thread each: photos are
+parallel, nets are not.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groupemo.analysis import Analysis, AnalysisWriter, iter_analyses
+from groupemo.emotions import align_probs
+from groupemo.engine import Engine, Key
+from groupemo.errors import OptionError, PhotoError
+from groupemo.faces import Faces
+from groupemo.images import MAX_PIXELS, Photo, find_photos, read_photo
+from groupemo.plugins import (
+    BACKENDS,
+    DETECTORS,
+    Backend,
+    Detector,
+    checked_faces,
+    checked_probs,
+    provenance_key,
+)
+
+__all__ = ["analyze", "analyze_all", "analyze_grid", "classify", "detect"]
+
+CHUNK = 8
+"""Most photos a worker takes at a time."""
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+def detect(photo: Any, detector: str | Detector = "yunet", **options: Any) -> Faces:
+    """Find the faces in one photo.
+
+    Parameters
+    ----------
+    photo : path, file-like object, bytes, np.ndarray
+        See `read_photo`.
+    detector : str or Detector
+        A spec (`list_detectors` names them) or an object.
+    **options
+        The detector's own options.
+
+    Returns
+    -------
+    Faces
+        Possibly empty.
+
+    Raises
+    ------
+    PhotoError, UnknownPlugin, OptionError, ModelError, ContractError
+    """
+    loaded = DETECTORS.load(detector, **options)
+    image = read_photo(photo)
+    return checked_faces(loaded.plugin(image), image, loaded.label)
+
+
+def classify(
+    photo: Any, faces: Faces, backend: str | Backend = "fer", **options: Any
+) -> NDArray[np.float64]:
+    """Return the probabilities of the seven expressions for each face.
+
+    Parameters
+    ----------
+    photo : path, file-like object, bytes, np.ndarray
+        The photo the faces are in.
+    faces : Faces
+        Boxes in that photo's pixels.
+    backend : str or Backend
+        A spec (`list_backends` names them) or an object.
+    **options
+        The backend's own options.
+
+    Returns
+    -------
+    np.ndarray, shape=(n, 7)
+        Columns in the order of `EMOTIONS`; a NaN row where the backend abstained.
+    """
+    loaded = BACKENDS.load(backend, **options)
+    probs = loaded.plugin.predict(loaded.plugin.prepare(read_photo(photo), faces))
+    checked = checked_probs(probs, len(faces), loaded.plugin, loaded.label)
+    return align_probs(checked, loaded.plugin.classes)
+
+
+def analyze(
+    photo: Any,
+    *,
+    detector: str | Detector = "yunet",
+    backend: str | Backend = "fer",
+    max_pixels: int = MAX_PIXELS,
+) -> Analysis:
+    """Find the faces in one photo and say what one backend makes of each.
+
+    Parameters
+    ----------
+    photo : path, file-like object, bytes, np.ndarray
+        One photo; see `read_photo`.
+    detector, backend : str or object
+        Specs or objects.
+    max_pixels : int
+        Larger photos are refused.
+
+    Returns
+    -------
+    Analysis
+        It shows itself in a notebook.
+
+    Raises
+    ------
+    PhotoError
+        If the photo cannot be read, or a plugin failed on it.
+    """
+    found = find_photos(photo)
+    if len(found) != 1:
+        raise PhotoError(f"{len(found)} photos given to analyze(): use analyze_all()")
+    [analysis] = analyze_grid(
+        found, detectors=[detector], backends=[backend], workers=1, max_pixels=max_pixels
+    )
+    if analysis.failure:
+        raise PhotoError(analysis.failure.reason)
+    return analysis
+
+
+def analyze_all(
+    photos: Any,
+    *,
+    detector: str | Detector = "yunet",
+    backend: str | Backend = "fer",
+    **options: Any,
+) -> Iterator[Analysis]:
+    """Analyze many photos with one detector and one backend, in order.
+
+    Parameters are those of `analyze_grid`, with one plugin of each kind.
+    """
+    return analyze_grid(photos, detectors=[detector], backends=[backend], **options)
+
+
+def analyze_grid(
+    photos: Any,
+    *,
+    detectors: Sequence[str | Detector],
+    backends: Sequence[str | Backend],
+    workers: int | None = None,
+    out: str | Path | None = None,
+    progress: bool | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> Iterator[Analysis]:
+    """Analyze many photos with every detector and every backend.
+
+    A photo is read once and each detector sees it once, whatever the number of
+    backends. A photo that cannot be used becomes analyses with a `failure`.
+
+    Parameters
+    ----------
+    photos : path, folder, glob, array, file-like object or a list of these
+        See `find_photos`.
+    detectors, backends : sequence of str or object
+        Specs or objects. Objects are called by one thread at a time; of a spec
+        each worker gets its own.
+    workers : int, optional
+        Threads; by default one for each core this process may use.
+    out : path, optional
+        JSON lines file that each analysis is appended to as it comes. What is
+        in it already (same photo bytes, options and model checksums) is not
+        done again and not yielded.
+    progress : bool, optional
+        Show a progress bar; by default only on a terminal or in a notebook.
+    max_pixels : int
+        Larger photos are refused.
+
+    Yields
+    ------
+    Analysis
+        Photo by photo in order; for each, detector by detector, backend by backend.
+
+    Raises
+    ------
+    PhotoError
+        If there are no photos at all.
+    UnknownPlugin, OptionError, ModelError, MissingExtra
+        Before the first photo, if a plugin cannot be had.
+    """
+    found = find_photos(photos)
+    count = _worker_count(workers)
+    # An object is loaded once, with its lock; of a spec each worker gets its own.
+    finders = [each if isinstance(each, str) else DETECTORS.load(each) for each in detectors]
+    readers = [each if isinstance(each, str) else BACKENDS.load(each) for each in backends]
+    engines = [Engine.load(finders, readers, max_pixels) for _ in range(count)]
+    return _stream(found, engines, out, progress)
+
+
+def _stream(
+    photos: list[Photo], engines: list[Engine], out: str | Path | None, progress: bool | None
+) -> Iterator[Analysis]:
+    from tqdm.auto import tqdm
+
+    idle: queue.SimpleQueue[Engine] = queue.SimpleQueue()
+    for engine in engines:
+        idle.put(engine)
+    chunks = _chunks(photos, max(1, min(CHUNK, len(photos) // (4 * len(engines)))))
+    hidden = None if progress is None else not progress
+    with ExitStack() as stack:
+        stack.enter_context(_one_opencv_thread())
+        writer = stack.enter_context(AnalysisWriter(out)) if out is not None else None
+        done = _done(out)
+        bar = stack.enter_context(tqdm(total=len(photos), unit="photo", disable=hidden))
+
+        def work(chunk: list[Photo]) -> list[list[Analysis]]:
+            engine = idle.get()
+            try:
+                return engine.analyze(chunk, done)
+            finally:
+                idle.put(engine)
+
+        results = stack.enter_context(closing(_map_bounded(work, chunks, len(engines))))
+        for analyses in results:
+            for analysis in analyses:
+                if writer:
+                    writer.append(analysis)
+                yield analysis
+            bar.update()
+
+
+def _worker_count(workers: int | None) -> int:
+    if workers is None:
+        usable = getattr(os, "sched_getaffinity", None)
+        return len(usable(0)) if usable else os.cpu_count() or 1
+    if workers < 1:
+        raise OptionError(f"workers is {workers}: expected 1 or more")
+    return workers
+
+
+def _chunks(items: list[T], size: int) -> Iterator[list[T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def _map_bounded(
+    function: Callable[[T], list[U]], items: Iterator[T], workers: int
+) -> Generator[U, None, None]:
+    """Yield each result of `function` in order, with two calls in flight for each worker."""
+    with ThreadPoolExecutor(workers, thread_name_prefix="groupemo") as pool:
+        flying = deque(pool.submit(function, item) for item in islice(items, 2 * workers))
+        try:
+            while flying:
+                results = flying.popleft().result()
+                flying.extend(pool.submit(function, item) for item in islice(items, 1))
+                yield from results
+        finally:
+            for future in flying:
+                future.cancel()
+
+
+def _done(out: str | Path | None) -> dict[Key, str]:
+    """Return what a file of analyses holds: key -> the photo's SHA-256, failures left out."""
+    if out is None or not Path(out).exists():
+        return {}
+    return {
+        (
+            one.photo,
+            provenance_key(one.provenance["detector"]),
+            provenance_key(one.provenance["backend"]),
+        ): one.sha256 if one.failure is None else ""
+        for one in iter_analyses(out)
+    }
+
+
+@contextmanager
+def _one_opencv_thread() -> Iterator[None]:
+    import cv2
+
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
