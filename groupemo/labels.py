@@ -30,7 +30,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -773,13 +773,15 @@ def save_labels(labels: Labels, path: str | Path) -> Path:
     rows = [cells for name in labels for cells in _cells(labels, name)]
     columns = dict.fromkeys([*_REQUIRED, *_OPTIONAL, *(name for row in rows for name in row)])
     unsaid = {name for name in _OPTIONAL if not any(row.get(name) for row in rows)}
-    text = io.StringIO(newline="")
+    lines: list[str] = []
     writer = csv.DictWriter(
-        text, [c for c in columns if c not in unsaid], extrasaction="ignore", lineterminator="\n"
+        SimpleNamespace(write=lambda line: lines.append(line.removesuffix("\r\n") + "\n")),
+        [name for name in columns if name not in unsaid],
+        extrasaction="ignore",
     )
     writer.writeheader()
     writer.writerows(rows)
-    return write_atomically(path, text.getvalue().encode())
+    return write_atomically(path, "".join(lines).encode())
 
 
 def _cells(labels: Labels, name: str) -> Iterator[dict[str, str]]:
