@@ -1,0 +1,412 @@
+"""How right the answers are: analyses against labels. No models run here but through `evaluate`.
+
+`score` judges one detector x backend, `Evaluation` holds the grid of them, and
+`evaluate` runs the models first. Everything is a sum of tallies, one a photo.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groupemo.analysis import Analysis, load_analyses, save_analyses
+from groupemo.environment import versions
+from groupemo.errors import AnalysisError, LabelError, OptionError, PhotoError
+from groupemo.files import write_atomically
+from groupemo.images import MAX_PIXELS, Photo, find_photos
+from groupemo.labels import Labels, load_labels, save_labels
+from groupemo.metrics.uncertainty import DRAWS, bootstrap, draw_weights, interval
+from groupemo.pipeline import analyze_grid
+from groupemo.plugins import Backend, Detector
+from groupemo.scores import HEADLINE, Scores, judge_run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Evaluation", "evaluate", "load_evaluation", "score"]
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """The grid: every detector x backend on the same labelled photos.
+
+    Built by `evaluate`, `load_evaluation`, or from any analyses::
+
+        Evaluation.of(labels, load_analyses("run.jsonl"), min_iou=0.3)
+    """
+
+    labels: Labels
+    scores: tuple[Scores, ...]
+    min_iou: float
+    left_out: tuple[str, ...] = ()
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+    photos: Mapping[str, Photo] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        labels: Labels | str | Path,
+        analyses: Iterable[Analysis],
+        *,
+        min_iou: float = 0.5,
+        partial: bool = False,
+        manifest: Mapping[str, Any] | None = None,
+        photos: Iterable[Photo] = (),
+    ) -> Evaluation:
+        """Judge analyses of any number of detectors and backends against labels.
+
+        Parameters
+        ----------
+        labels : Labels or path
+        analyses : iterable of Analysis
+        min_iou : float
+            Least IoU for a detection to have found a labelled face.
+        partial : bool
+            Leave out photos that only the labels or only the analyses have,
+            instead of refusing them; `left_out` names them.
+        manifest : Mapping, optional
+            What is to be said of the run.
+        photos : iterable of Photo, optional
+            Where the pixels are; by default where the analyses were made from.
+
+        Raises
+        ------
+        LabelError, AnalysisError
+            If labels and analyses are not of the same photos.
+        """
+        truth = labels if isinstance(labels, Labels) else load_labels(labels)
+        runs: dict[tuple[str, str], dict[str, Analysis]] = {}
+        for analysis in analyses:
+            runs.setdefault(analysis.pair, {})[analysis.photo] = analysis
+        if not runs:
+            raise AnalysisError("no analyses to judge: nothing was analyzed")
+        names, left_out = _common_photos(truth, runs, partial)
+        scores = [judge_run(truth, run, names, min_iou) for run in runs.values()]
+        known = {photo.name: photo for photo in photos}
+        for name in names:
+            path = next((run[name].path for run in runs.values() if run[name].path), None)
+            if name not in known and path is not None:
+                known[name] = Photo(name, Path(path))
+        return cls(truth.only(names), tuple(scores), min_iou, left_out, manifest or {}, known)
+
+    def __getitem__(self, pair: tuple[str, str]) -> Scores:
+        for scores in self.scores:
+            if scores.pair == tuple(pair):
+                return scores
+        known = ", ".join(" x ".join(scores.pair) for scores in self.scores)
+        raise OptionError(f"no scores for {' x '.join(pair)}; known: {known}")
+
+    def table(self, *, intervals: bool = True) -> pd.DataFrame:
+        """Return one row for each detector x backend.
+
+        Columns are those of `Scores.overall`; with `intervals`, each headline
+        figure is followed by `_low` and `_high`, its 95 % interval over photos.
+        """
+        import pandas as pd
+
+        rows = []
+        for scores in self.scores:
+            row: dict[str, Any] = {"detector": scores.detector, "backend": scores.backend}
+            bounds = scores.intervals() if intervals else {}
+            for name, value in scores.overall().items():
+                row[name] = value
+                if name in bounds:
+                    row[f"{name}_low"], row[f"{name}_high"] = bounds[name]
+            row["seconds_per_photo"] = scores.per_photo()["seconds"].mean()
+            rows.append(row)
+        return pd.DataFrame(rows).set_index(["detector", "backend"])
+
+    def compare(
+        self, a: tuple[str, str], b: tuple[str, str], *, draws: int = DRAWS, seed: int = 0
+    ) -> pd.DataFrame:
+        """Return how much better `a` is than `b` on the same photos, figure by figure.
+
+        The interval is that of the paired difference: each draw takes the same
+        photos for both. One that leaves out 0 means the difference is more than
+        the choice of photos would explain, one time in twenty apart.
+
+        Parameters
+        ----------
+        a, b : tuple of str
+            Detector and backend of each.
+        draws : int
+        seed : int
+
+        Returns
+        -------
+        pd.DataFrame
+            A row a figure: a, b, difference, low, high.
+        """
+        import pandas as pd
+
+        first, second = self[a], self[b]
+        names = {one.analysis.photo for one in second.photos}
+        shared = [one.analysis.photo for one in first.photos if one.analysis.photo in names]
+        weights = draw_weights(len(shared), draws=draws, seed=seed)
+        once = np.ones((1, len(shared)), dtype=np.int64)
+        stacks = [scores.stacked(shared) for scores in (first, second)]
+        rows = []
+        for name, statistic in HEADLINE.items():
+            value_a, value_b = (float(bootstrap(stack, statistic, once)[0]) for stack in stacks)
+            drawn_a, drawn_b = (bootstrap(stack, statistic, weights) for stack in stacks)
+            low, high = interval(drawn_a - drawn_b)
+            rows.append((name, value_a, value_b, value_a - value_b, low, high))
+        columns = ["figure", "a", "b", "difference", "low", "high"]
+        return pd.DataFrame(rows, columns=columns).set_index("figure")
+
+    def faces(self) -> pd.DataFrame:
+        """Return `Scores.faces` of every pair, with columns detector and backend first."""
+        import pandas as pd
+
+        return pd.concat([_with_pair(scores, scores.faces()) for scores in self.scores],
+                         ignore_index=True)  # fmt: skip
+
+    def false_positives(self, *, crops: bool = True) -> pd.DataFrame:
+        """Return the phantom faces and the wrong emotions of every pair.
+
+        Parameters
+        ----------
+        crops : bool
+            Add a column `crop`: the face as an RGB array, None where the photo
+            is out of reach.
+
+        Returns
+        -------
+        pd.DataFrame
+            Columns detector, backend, and those of `Scores.faces`; `outcome` is
+            "phantom" or "wrong emotion".
+        """
+        import pandas as pd
+
+        faces = self.faces()
+        wrong = faces[faces["outcome"].isin(["phantom", "wrong emotion"])].reset_index(drop=True)
+        if crops:
+            wrong["crop"] = pd.Series(_crops(wrong, self.photos), dtype=object)
+        return wrong
+
+    def save(self, folder: str | Path) -> Path:
+        """Write labels, analyses, tables and manifest to a folder, each file whole or not at all.
+
+        `load_evaluation` reads them back.
+        """
+        target = Path(folder)
+        save_labels(self.labels, target / "labels.csv")
+        save_analyses(
+            (one for s in self.scores for one in (*(p.analysis for p in s.photos), *s.unread)),
+            target / "analyses.jsonl",
+        )
+        tables = {
+            "table": self.table(),
+            "per_class": _stacked(self.scores, Scores.per_class),
+            "per_photo": _stacked(self.scores, Scores.per_photo),
+            "faces": self.faces(),
+        }
+        for name, frame in tables.items():
+            text = frame.to_csv(index=name != "faces")
+            write_atomically(target / f"{name}.csv", text.encode())
+        told = {**self.manifest, "min_iou": self.min_iou, "left_out": self.left_out}
+        write_atomically(target / "manifest.json", json.dumps(told, indent=2).encode())
+        return target
+
+    def _repr_html_(self) -> str:
+        from groupemo.report.inline import evaluation_html
+
+        return evaluation_html(self)
+
+
+def score(
+    labels: Labels | str | Path,
+    analyses: Iterable[Analysis],
+    *,
+    min_iou: float = 0.5,
+    partial: bool = False,
+) -> Scores:
+    """Judge saved analyses of one detector and one backend. No model runs.
+
+    Parameters are those of `Evaluation.of`, which takes several pairs at once.
+
+    Raises
+    ------
+    AnalysisError
+        If the analyses are of more than one detector x backend.
+    """
+    grid = Evaluation.of(labels, analyses, min_iou=min_iou, partial=partial)
+    if len(grid.scores) > 1:
+        pairs = ", ".join(" x ".join(scores.pair) for scores in grid.scores)
+        raise AnalysisError(f"analyses of several pairs ({pairs}): use Evaluation.of()")
+    return grid.scores[0]
+
+
+def evaluate(
+    photos: Any,
+    labels: Labels | str | Path,
+    *,
+    detectors: Sequence[str | Detector] = ("yunet",),
+    backends: Sequence[str | Backend] = ("fer",),
+    min_iou: float = 0.5,
+    partial: bool = False,
+    workers: int | None = None,
+    out: str | Path | None = None,
+    progress: bool | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> Evaluation:
+    """Find faces, read expressions, and judge both against hand labels.
+
+    Parameters
+    ----------
+    photos : path, folder, glob, array, file-like object or a list of these
+    labels : Labels or path
+        Faces labelled by hand; see `load_labels`.
+    detectors, backends : sequence of str or object
+        The grid: every detector with every backend.
+    min_iou : float
+        Least IoU for a detection to have found a labelled face.
+    partial : bool
+        Evaluate the photos that have labels and leave the others out, instead
+        of refusing them.
+    workers : int, optional
+        Threads; by default one for each core.
+    out : path, optional
+        Folder that keeps the analyses as they come: run again, and only what is
+        missing is done. `Evaluation.save` writes the tables beside them.
+    progress : bool, optional
+        Show a progress bar; by default only on a terminal or in a notebook.
+    max_pixels : int
+        Larger photos are refused.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    PhotoError, LabelError
+        If photos and labels are not of the same photos.
+    UnknownPlugin, OptionError, ModelError, MissingExtra
+        If a plugin cannot be had.
+    """
+    began, clock = datetime.now(UTC), time.perf_counter()
+    truth = labels if isinstance(labels, Labels) else load_labels(labels)
+    found = find_photos(photos)
+    kept = [photo for photo in found if photo.name in truth]
+    if not partial:
+        _refuse_one_sided(truth, {photo.name for photo in found}, "photos")
+    if not kept:
+        raise PhotoError("none of the photos has labels: are the names those in the label file?")
+    jsonl = None if out is None else Path(out) / "analyses.jsonl"
+    fresh = list(
+        analyze_grid(
+            kept,
+            detectors=detectors,
+            backends=backends,
+            workers=workers,
+            out=jsonl,
+            progress=progress,
+            max_pixels=max_pixels,
+        )
+    )
+    analyses = fresh if jsonl is None else load_analyses(jsonl)
+    manifest = {
+        "began": began.isoformat(timespec="seconds"),
+        "seconds": round(time.perf_counter() - clock, 2),
+        "photos": len(kept),
+        "versions": versions(),
+        "plugins": _plugins(analyses),
+    }
+    return Evaluation.of(
+        truth, analyses, min_iou=min_iou, partial=partial, manifest=manifest, photos=kept
+    )
+
+
+def load_evaluation(folder: str | Path) -> Evaluation:
+    """Return what `Evaluation.save` wrote.
+
+    Raises
+    ------
+    LabelError, AnalysisError
+        If a file is missing or is not what was written.
+    """
+    source = Path(folder)
+    try:
+        manifest = json.loads((source / "manifest.json").read_text())
+    except (OSError, ValueError) as error:
+        raise AnalysisError(f"{source / 'manifest.json'}: cannot be read: {error}") from error
+    return Evaluation.of(
+        load_labels(source / "labels.csv"),
+        load_analyses(source),
+        min_iou=manifest.pop("min_iou"),
+        partial=True,
+        manifest=manifest,
+    )
+
+
+def _common_photos(
+    labels: Labels, runs: Mapping[tuple[str, str], Mapping[str, Analysis]], partial: bool
+) -> tuple[list[str], tuple[str, ...]]:
+    """Return the photos that labels and all runs have, and those that only some have."""
+    if not partial:
+        for pair, run in runs.items():
+            _refuse_one_sided(labels, set(run), f"analyses of {' x '.join(pair)}")
+    everywhere = set(labels).intersection(*runs.values())
+    anywhere = set(labels).union(*runs.values())
+    if not everywhere:
+        raise AnalysisError("labels and analyses have no photo in common: do the names agree?")
+    return [name for name in labels if name in everywhere], tuple(sorted(anywhere - everywhere))
+
+
+def _refuse_one_sided(labels: Labels, names: set[str], what: str) -> None:
+    sides = (
+        (set(labels) - names, LabelError, f"labelled but not among the {what}"),
+        (names - set(labels), PhotoError, f"among the {what} but not labelled"),
+    )
+    for lone, kind, where in sides:
+        if lone:
+            some = ", ".join(sorted(lone)[:5]) + (" ..." if len(lone) > 5 else "")
+            raise kind(
+                f"{len(lone)} of {len(names | set(labels))} photos are {where}: {some}; give both"
+                " sides, or leave them out knowingly with partial=True (--partial)"
+            )
+
+
+def _plugins(analyses: Iterable[Analysis]) -> dict[str, dict[str, Any]]:
+    """Return the provenance of every detector and backend, by kind and label."""
+    told: dict[str, dict[str, Any]] = {"detectors": {}, "backends": {}}
+    for one in analyses:
+        told["detectors"][one.detector] = one.provenance["detector"]
+        told["backends"][one.backend] = one.provenance["backend"]
+    return told
+
+
+def _with_pair(scores: Scores, frame: pd.DataFrame) -> pd.DataFrame:
+    frame.insert(0, "detector", scores.detector)
+    frame.insert(1, "backend", scores.backend)
+    return frame
+
+
+def _stacked(many: Sequence[Scores], table: Callable[[Scores], pd.DataFrame]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.concat({scores.pair: table(scores) for scores in many}, names=["detector", "backend"])
+
+
+def _crops(faces: pd.DataFrame, photos: Mapping[str, Photo]) -> list[NDArray[np.uint8] | None]:
+    """Return each row's face; every photo is read once."""
+    crops: list[NDArray[np.uint8] | None] = [None] * len(faces)
+    for name, rows in faces.groupby("photo").groups.items():
+        try:
+            photo = photos[str(name)]
+            image = photo.decode(photo.load())
+        except (KeyError, PhotoError):
+            continue
+        for row in rows:
+            x, y, w, h = faces.loc[row, ["x", "y", "w", "h"]].astype(float)
+            crops[row] = image[int(y) : int(np.ceil(y + h)), int(x) : int(np.ceil(x + w))].copy()
+    return crops

@@ -1,0 +1,66 @@
+"""How sure a figure is: the bootstrap over photos.
+
+Faces of one photo share its light, its camera and its occasion, so photos are
+drawn, not faces (the cluster bootstrap: Davison and Hinkley, *Bootstrap Methods
+and their Application*, 1997, section 3.8). Tallies add, so drawing photos again
+is a sum with whole weights, and all draws are one matrix product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from groupemo.metrics.tally import Tally
+
+__all__ = ["DRAWS", "bootstrap", "draw_weights", "interval"]
+
+DRAWS = 2000
+"""Draws of a bootstrap unless told otherwise."""
+
+
+def draw_weights(n: int, *, draws: int = DRAWS, seed: int = 0) -> NDArray[np.int64]:
+    """Return how often each of `n` photos is in each draw, shape (draws, n), rows summing to n."""
+    return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / max(n, 1)), size=draws)
+
+
+def bootstrap(
+    tallies: Tally, statistic: Callable[[Tally], ArrayLike], weights: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return a statistic on each draw.
+
+    Parameters
+    ----------
+    tallies : Tally
+        One a photo, stacked on the leading axis: counts of shape (n, k + 2, k + 2).
+    statistic : callable
+        From a stacked Tally to an array whose leading axis is the draws.
+    weights : np.ndarray, shape=(draws, n)
+        From `draw_weights`. Two runs on the same photos are compared with the
+        same weights: their difference is then a paired one.
+
+    Returns
+    -------
+    np.ndarray, shape=(draws, ...)
+    """
+    n, side = len(tallies.counts), tallies.counts.shape[-1]
+    flat = weights.astype(np.float64) @ tallies.counts.reshape(n, side * side)
+    drawn = Tally(
+        np.rint(flat).astype(np.int64).reshape(-1, side, side),
+        weights @ tallies.loss,
+        weights @ tallies.clipped,
+        weights @ tallies.ignored,
+    )
+    return np.asarray(statistic(drawn), dtype=np.float64)
+
+
+def interval(drawn: ArrayLike, *, level: float = 0.95) -> tuple[float, float]:
+    """Return the percentile interval of draws, shape (draws,); NaN where none is defined."""
+    values = np.asarray(drawn, dtype=np.float64)
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return float("nan"), float("nan")
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

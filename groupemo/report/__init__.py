@@ -1,0 +1,1 @@
+"""An evaluation as a page, as Markdown, as tables, and inside a notebook."""
