@@ -1,0 +1,57 @@
+# Everything starts here. `make demo` and `make test` set up all they need.
+PYTHON ?= python3
+BIN := .venv/bin
+
+# A mirror of model files and sample photos beside the checkout is used where there is one.
+GROUPEMO_MODELS ?= $(abspath $(wildcard ../shared/models))
+GROUPEMO_SAMPLES ?= $(abspath $(wildcard ../shared/data/photos))
+ifneq ($(GROUPEMO_MODELS),)
+export GROUPEMO_MODELS
+endif
+ifneq ($(GROUPEMO_SAMPLES),)
+export GROUPEMO_SAMPLES
+endif
+
+.PHONY: help install demo test test-slow test-all check format bench docs clean
+
+help:  ## Say what can be made.
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: .venv/installed  ## Create .venv/ with groupemo and everything for development.
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+demo: install  ## Evaluate detectors and backends on the sample photos; report in reports/demo/.
+	$(BIN)/groupemo demo --labels labels/samples.csv --photos data/samples --out reports/demo
+
+test: install  ## Run the fast tests.
+	$(BIN)/python -m pytest -n auto -m 'not slow'
+
+test-slow: install  ## Run the tests that take longer.
+	$(BIN)/python -m pytest -n auto -m slow
+
+test-all: test test-slow  ## Run every test.
+
+check: install  ## Check style and types.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install  ## Put the code in order.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: install  ## Measure speed, size and accuracy; tables in reports/.
+	$(BIN)/python benchmarks/size.py
+	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/detectors.py
+	$(BIN)/python benchmarks/backends.py
+
+docs: install  ## Write docs/cli.md from the command line's help.
+	$(BIN)/python docs/make_cli.py
+
+clean:  ## Remove what can be made again.
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis reports/demo
