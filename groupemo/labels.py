@@ -233,7 +233,7 @@ class LabelledFaces:
         cut = _boxes.clip(self.boxes, width, height)
         outside = np.flatnonzero(~_boxes.nonempty(cut))
         if len(outside):
-            box = ", ".join(_row_numbers(self.boxes[outside[0]]))
+            box = ", ".join(row_numbers(self.boxes[outside[0]]))
             raise LabelError(
                 f"{name}: the box x, y, w, h = {box} lies outside the photo, which has"
                 f" {width:g} x {height:g} pixels: are the labels of this photo, at this size?"
@@ -465,7 +465,7 @@ def _refuse_twice(name: str, faces: LabelledFaces) -> None:
         names = [faces.annotators[row] for row in rows]
         if len(set(names)) < len(names):
             who = next(who for who in names if names.count(who) > 1)
-            box = ", ".join(_row_numbers(faces.boxes[rows[0]]))
+            box = ", ".join(row_numbers(faces.boxes[rows[0]]))
             raise LabelError(f"{name}: annotator {who!r} labels the box {box} (x, y, w, h) twice")
 
 
@@ -799,7 +799,7 @@ def _cells(labels: Labels, name: str) -> Iterator[dict[str, str]]:
         votes = [] if faces.votes is None else faces.votes[row]
         yield {
             **about,
-            **dict(zip("xywh", _row_numbers(faces.boxes[row]), strict=True)),
+            **dict(zip("xywh", row_numbers(faces.boxes[row]), strict=True)),
             "emotion": label_word(int(label)),
             "annotator": faces.annotators[row],
             **{_VOTES + word: _number(n) for word, n in zip(EMOTIONS, votes, strict=False)},
@@ -807,7 +807,7 @@ def _cells(labels: Labels, name: str) -> Iterator[dict[str, str]]:
         }
 
 
-def _row_numbers(box: NDArray[np.float32]) -> tuple[str, str, str, str]:
+def row_numbers(box: NDArray[np.float32]) -> tuple[str, str, str, str]:
     """Return x, y, w, h in the fewest digits that give this float32 box back."""
     x, y = map(_number, box[:2])
     return x, y, _side(x, box[2]), _side(y, box[3])
