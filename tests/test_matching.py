@@ -52,14 +52,14 @@ def test_every_box_is_paired_once_or_left_over(labelled, detected, min_iou):
 
 
 def test_one_pair_more_outweighs_a_better_fit():
-    # labelled:  A = 0..10            detected:  P = 0..8    fits A (0.8) and B (0.5)
-    #            B = 0..4                        Q = 0..20   fits A alone (0.5)
-    # greedy by IoU takes A-P and loses B; A-Q with B-P is two pairs.
+    # labelled:  A = 0..10            detected:  P = 0..9    fits A (0.90) and B (0.44)
+    #            B = 0..4                        Q = 0..30   fits A alone (0.33)
+    # A-P alone has the greater total, 0.90; A-Q with B-P has 0.78 and is two pairs.
     labelled = [[0, 0, 10, 1], [0, 0, 4, 1]]
-    detected = [[0, 0, 8, 1], [0, 0, 20, 1]]
-    matching = match(labelled, detected)
+    detected = [[0, 0, 9, 1], [0, 0, 30, 1]]
+    matching = match(labelled, detected, min_iou=0.3)
     assert matching.pairs.tolist() == [[0, 1], [1, 0]]
-    assert matching.iou.tolist() == [0.5, 0.5]
+    assert matching.iou.tolist() == [10 / 30, 4 / 9]
 
 
 def test_equal_numbers_of_pairs_go_to_the_better_fit():
