@@ -1,0 +1,174 @@
+"""How fast groupemo is where it matters, as ratios and shares taken in one run.
+
+    python benchmarks/speed.py [--data ../shared/data] [--rounds 5]
+
+1. Import: `import groupemo` against `import numpy`, each in a fresh process, in turn.
+2. End to end on `wider_groups`, default detector and backend, one worker: the
+   share of wall time spent inside decoding, OpenCV and ONNX Runtime calls; and
+   two workers against one, in turn.
+3. Memory: the peak of a process that analyzes 100 photos, and one that analyzes
+   1,000 (the same photos again under other names).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from unittest import mock
+
+import groupemo
+from groupemo.files import write_atomically
+
+ROOT = Path(__file__).resolve().parent.parent
+MEMORY = """
+import resource, sys
+from pathlib import Path
+import groupemo
+from groupemo.images import Photo
+paths = sorted(Path(sys.argv[1]).iterdir())
+photos = [Photo(f"{i}.jpg", paths[i % len(paths)]) for i in range(int(sys.argv[2]))]
+for _ in groupemo.analyze_all(photos, workers=2, progress=False):
+    pass
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def import_ratio(rounds: int) -> tuple[float, float, float]:
+    """Return median milliseconds of importing numpy and groupemo, and the median ratio."""
+    pairs = [(_import_ms("numpy"), _import_ms("groupemo")) for _ in range(rounds + 1)][1:]
+    ratio = statistics.median(ours / theirs for theirs, ours in pairs)
+    theirs, ours = (statistics.median(column) for column in zip(*pairs, strict=True))
+    return theirs, ours, ratio
+
+
+def _import_ms(module: str) -> float:
+    code = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
+    output = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout
+    return float(output) * 1000
+
+
+@contextmanager
+def timed_libraries():
+    """Add up the seconds spent inside decoding, OpenCV and ONNX Runtime calls.
+
+    Outermost calls only: each is replaced where groupemo calls it.
+    """
+    import cv2
+    import onnxruntime
+    from PIL import Image
+
+    spent = {"decoding": 0.0, "opencv": 0.0, "onnxruntime": 0.0}
+    depth = 0
+
+    def timing(function, kind):
+        def timed(*args, **kwargs):
+            nonlocal depth
+            depth += 1
+            start = time.perf_counter()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                depth -= 1
+                if not depth:
+                    spent[kind] += time.perf_counter() - start
+
+        return timed
+
+    class Timed:
+        """A cv2 object whose methods are timed."""
+
+        def __init__(self, wrapped):
+            self._wrapped = wrapped
+
+        def __getattr__(self, name):
+            return timing(getattr(self._wrapped, name), "opencv")
+
+    create = cv2.FaceDetectorYN.create
+    functions = ("resize", "cvtColor", "copyMakeBorder", "warpAffine")
+    with (
+        mock.patch.object(cv2.FaceDetectorYN, "create", lambda *a, **k: Timed(create(*a, **k))),
+        mock.patch.object(
+            onnxruntime.InferenceSession,
+            "run",
+            timing(onnxruntime.InferenceSession.run, "onnxruntime"),
+        ),
+        mock.patch.object(Image, "open", timing(Image.open, "decoding")),
+        mock.patch.object(Image.Image, "convert", timing(Image.Image.convert, "decoding")),
+        mock.patch.multiple(
+            cv2, **{name: timing(getattr(cv2, name), "opencv") for name in functions}
+        ),
+    ):
+        yield spent
+
+
+def end_to_end(photos: Path, workers: int) -> float:
+    """Return the wall seconds of analyzing a folder."""
+    start = time.perf_counter()
+    for _ in groupemo.analyze_all(photos, workers=workers, progress=False):
+        pass
+    return time.perf_counter() - start
+
+
+def library_share(photos: Path) -> tuple[float, dict[str, float]]:
+    """Return the share of one worker's wall time inside libraries, in all and by kind."""
+    with timed_libraries() as spent:
+        wall = end_to_end(photos, 1)
+    shares = {kind: seconds / wall for kind, seconds in spent.items()}
+    return sum(shares.values()), shares
+
+
+def peak_megabytes(photos: Path, count: int) -> float:
+    """Return the peak resident memory of a process that analyzes `count` photos."""
+    command = [sys.executable, "-c", MEMORY, str(photos), str(count)]
+    return float(subprocess.run(command, check=True, capture_output=True).stdout)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--out", type=Path, default=ROOT / "reports" / "speed.md")
+    options = parser.parse_args()
+    photos = options.data / "wider_groups" / "photos"
+    count = len(list(photos.iterdir()))
+
+    theirs, ours, ratio = import_ratio(options.rounds)
+    end_to_end(photos, 1)  # warm the disk cache and the models
+    shares = [library_share(photos) for _ in range(3)]
+    share, kinds = sorted(shares, key=lambda row: row[0])[len(shares) // 2]
+    pairs = [(end_to_end(photos, 1), end_to_end(photos, 2)) for _ in range(options.rounds)]
+    speedups = [one / two for one, two in pairs]
+    one, two = (statistics.median(column) for column in zip(*pairs, strict=True))
+    small, large = peak_megabytes(photos, 100), peak_megabytes(photos, 1000)
+
+    split = ", ".join(f"{kind} {part:.0%}" for kind, part in kinds.items())
+    rows = [
+        ("import groupemo / import numpy", f"{ratio:.2f}", "at most 3",
+         f"{ours:.0f} ms / {theirs:.0f} ms, median of {options.rounds} pairs"),
+        ("share of one worker's wall time inside libraries", f"{share:.0%}", "at least 85 %",
+         split),
+        ("two workers against one", f"{statistics.median(speedups):.2f}", "at least 1.7",
+         f"{min(speedups):.2f} to {max(speedups):.2f} over {options.rounds} pairs;"
+         f" {one / count * 1000:.0f} and {two / count * 1000:.0f} ms a photo"),
+        ("peak memory, 1,000 photos / 100 photos", f"{large / small:.2f}", "at most 1.10",
+         f"{large:.0f} MB / {small:.0f} MB, two workers"),
+    ]  # fmt: skip
+    lines = ["| figure | seen | wanted | of which |", "|---|---|---|---|"]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    text = (
+        "# Speed\n\n`python benchmarks/speed.py`: default detector and backend, end to end on"
+        f" the {count} photos of `wider_groups`.\n\n" + "\n".join(lines) + "\n"
+    )
+    print(text)
+    print(json.dumps(groupemo.environment.versions()))
+    write_atomically(options.out, text.encode())
+
+
+if __name__ == "__main__":
+    main()
