@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -108,12 +109,7 @@ class Tally:
     @classmethod
     def stack(cls, tallies: Sequence[Tally]) -> Tally:
         """Put tallies (at least one) side by side on a new leading axis."""
-        return cls(
-            np.stack([each.counts for each in tallies]),
-            np.stack([each.loss for each in tallies]),
-            np.stack([each.clipped for each in tallies]),
-            np.stack([each.ignored for each in tallies]),
-        )
+        return cls(*map(np.stack, zip(*(each._values() for each in tallies), strict=True)))
 
     @property
     def k(self) -> int:
@@ -123,12 +119,10 @@ class Tally:
     def __add__(self, other: Tally) -> Tally:
         if self.k != other.k:
             raise ContractError(f"cannot add a tally of {self.k} classes to one of {other.k}")
-        return Tally(
-            self.counts + other.counts,
-            self.loss + other.loss,
-            self.clipped + other.clipped,
-            self.ignored + other.ignored,
-        )
+        return Tally(*map(np.add, self._values(), other._values()))
+
+    def _values(self) -> tuple[NDArray[Any], ...]:
+        return self.counts, self.loss, self.clipped, self.ignored
 
 
 @dataclass(frozen=True, eq=False)
@@ -279,4 +273,4 @@ def _cross_entropy(
     scored = np.flatnonzero((outcome.detected >= 0) & (outcome.predicted != NONE))
     true = truth[outcome.detected[scored]]
     given = rows[scored[true >= 0], true[true >= 0]]
-    return float(-np.log(np.maximum(given, MIN_PROB)).sum()), int((given < MIN_PROB).sum())
+    return float(np.log(1 / np.maximum(given, MIN_PROB)).sum()), int((given < MIN_PROB).sum())
