@@ -9,7 +9,7 @@ from groupemo._version import __version__
 
 __all__ = ["opencv_wheels", "versions"]
 
-_PACKAGES = ("numpy", "scipy", "onnxruntime", "onnx", "pillow", "dlib-bin", "h5py", "pandas")
+_PACKAGES = ("numpy", "lapx", "onnxruntime", "onnx", "pillow", "dlib-bin", "h5py", "pandas")
 
 
 def versions() -> dict[str, str]:

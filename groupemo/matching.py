@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import lap
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import linear_sum_assignment
 
 from groupemo.boxes import area, iou_matrix
 from groupemo.errors import OptionError
@@ -71,8 +71,9 @@ def match(labelled: ArrayLike, detected: ArrayLike, *, min_iou: float = 0.5) -> 
     fits = iou >= min_iou
     # A pairing of p pairs has a total IoU of at most p, so a bonus of
     # min(m, n) for each pair makes one pair more outweigh any gain in IoU.
-    rows, columns = linear_sum_assignment(fits * (iou + min(iou.shape)), maximize=True)
-    pairs = np.stack([rows, columns], axis=1)[fits[rows, columns]]
+    columns, _ = lap.lapjv(-fits * (iou + min(iou.shape)), extend_cost=True, return_cost=False)
+    pairs = np.stack([np.arange(len(columns)), columns], axis=1).astype(np.int64)[columns >= 0]
+    pairs = pairs[fits[pairs[:, 0], pairs[:, 1]]]
     return Matching(
         pairs=pairs,
         iou=iou[pairs[:, 0], pairs[:, 1]],
