@@ -71,7 +71,8 @@ def match(labelled: ArrayLike, detected: ArrayLike, *, min_iou: float = 0.5) -> 
     fits = iou >= min_iou
     # A pairing of p pairs has a total IoU of at most p, so a bonus of
     # min(m, n) for each pair makes one pair more outweigh any gain in IoU.
-    columns, _ = lap.lapjv(-fits * (iou + min(iou.shape)), extend_cost=True, return_cost=False)
+    gain = fits * (iou + min(iou.shape))
+    _, columns, _ = lap.lapjv(-gain, extend_cost=True)
     pairs = np.stack([np.arange(len(columns)), columns], axis=1).astype(np.int64)[columns >= 0]
     pairs = pairs[fits[pairs[:, 0], pairs[:, 1]]]
     return Matching(
