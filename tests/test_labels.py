@@ -1,5 +1,6 @@
 """Labels: what a file may say, what is refused and how, and that nothing is lost on the way."""
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
+from groupemo.boxes import iou_matrix
 from groupemo.emotions import EMOTIONS
 from groupemo.errors import LabelError, OptionError, OutputError
 from groupemo.labels import (
@@ -389,3 +392,40 @@ def test_published_labels_load_as_they_are(shared_data, tmp_path, folder, photos
     assert len(labels) == photos
     assert {word: words.count(word) for word in set(words)} == counts
     assert_same(load_labels(save_labels(labels, tmp_path / "again.csv")), labels)
+
+
+# --- the sample photos' labels ---
+
+
+@pytest.fixture(scope="module")
+def samples():
+    return load_labels(ROOT / "labels" / "samples.csv")
+
+
+def test_sample_labels_are_complete_and_tied_to_their_photos(samples):
+    assert len(samples) >= 11
+    assert set(samples.sha256) == set(samples)
+    assert all(faces.complete for faces in samples.values())
+    for faces in samples.values():
+        ious = iou_matrix(faces.boxes, faces.boxes) - np.eye(len(faces))
+        assert ious.max(initial=0) < 0.5, "one face labelled twice?"
+
+
+def test_sample_labels_are_those_the_readme_counts(samples):
+    text = (ROOT / "labels" / "README.md").read_text()
+    words = [label_word(label) for faces in samples.values() for label in faces.labels]
+    for word in (*EMOTIONS, "unsure", "ignore"):
+        assert f"| {word} | {words.count(word)} |" in text
+    assert f"{len(samples)} photos,\n{len(words)} boxes" in text
+
+
+@pytest.mark.data
+def test_sample_labels_fit_their_photos(samples, shared_data):
+    found = {name: shared_data / "photos" / name for name in samples}
+    found = {name: path for name, path in found.items() if path.is_file()}
+    assert len(found) == 11
+    for name, path in found.items():
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == samples.sha256[name]
+        with Image.open(path) as picture:
+            inside = samples[name].check_inside(*picture.size, name)
+        np.testing.assert_array_equal(inside.boxes, samples[name].boxes)
