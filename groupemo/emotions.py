@@ -125,14 +125,17 @@ def align_probs(
     Raises
     ------
     ContractError
-        If two columns mean the same class or none is wanted.
+        If there is not a column a class, two columns mean the same class or none is wanted.
 
     Examples
     --------
     >>> align_probs([[0.25, 0.75]], ["joy", "anger"], ["angry", "happy"])
     array([[0.75, 0.25]])
     """
-    rows = np.asarray(probs, dtype=np.float64).reshape(-1, len(classes))
+    rows = np.asarray(probs, dtype=np.float64)
+    rows = rows if rows.size else rows.reshape(0, len(classes))
+    if rows.ndim != 2 or rows.shape[1] != len(classes):
+        raise ContractError(f"probs have shape {rows.shape}, expected (n, {len(classes)})")
     names = [parse_emotion(name) for name in classes]
     wanted = list(target)
     if len(set(names)) != len(names):

@@ -95,7 +95,11 @@ class Faces:
 
 def _finite(name: str, values: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Return a read-only float32 copy of `values` in `shape`, where -1 fits any length."""
-    array = np.array(values, dtype=np.float32)
+    try:
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
+            array = np.array(values, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise ContractError(f"faces: {name} are no array of numbers: {error}") from error
     if array.size == 0 and shape[0] in (-1, 0):
         array = array.reshape(0, *shape[1:])
     fits = array.ndim == len(shape) and all(

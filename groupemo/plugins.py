@@ -241,7 +241,10 @@ def checked_probs(probs: object, n: int, backend: Backend, label: str) -> NDArra
         If rows are missing or do not sum to 1 within 1e-3, or a value is negative.
     """
     k = len(backend.classes)
-    rows = np.asarray(probs, dtype=np.float64)
+    try:
+        rows = np.asarray(probs, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ContractError(f"backend {label!r} returned no array of numbers: {error}") from error
     if rows.shape != (n, k):
         raise ContractError(
             f"backend {label!r} returned shape {rows.shape} for {n} faces and {k} classes,"
