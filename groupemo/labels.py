@@ -30,7 +30,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -193,7 +193,7 @@ class LabelledFaces:
             "votes": None if votes is None else _checked_votes(votes, m),
             "complete": bool(complete),
             "annotators": _texts("annotators", names, m),
-            "extra": MappingProxyType(columns),
+            "extra": columns,
         }
         for name, value in fields.items():
             object.__setattr__(self, name, value)
@@ -389,9 +389,9 @@ class Labels(Mapping[str, LabelledFaces]):
     ) -> None:
         for name, faces in photos.items():
             _refuse_twice(name, faces)
-        self.written = MappingProxyType(dict(photos))
-        self.sha256 = MappingProxyType(dict(sha256 or {}))
-        self.no_face_notes = MappingProxyType(dict(no_face_notes or {}))
+        self.written: Mapping[str, LabelledFaces] = dict(photos)
+        self.sha256: Mapping[str, str] = dict(sha256 or {})
+        self.no_face_notes: Mapping[str, Sequence[Mapping[str, str]]] = dict(no_face_notes or {})
         self._merged = {name: faces.merged() for name, faces in photos.items()}
 
     def __getitem__(self, name: str) -> LabelledFaces:
@@ -437,13 +437,12 @@ class Labels(Mapping[str, LabelledFaces]):
         if annotator not in self.annotators:
             known = ", ".join(self.annotators) or "none is named"
             raise LabelError(f"no annotator {annotator!r} in the labels; annotators: {known}")
-        mine = [name for name in self if annotator in self._who(name)]
-        return self._with(
-            {
-                name: faces[np.array([who == annotator for who in faces.annotators], dtype=bool)]
-                for name, faces in ((name, self.written[name]) for name in mine)
-            }
-        )
+        photos = {}
+        for name, faces in self.written.items():
+            if annotator in self._who(name):
+                mine = [row for row, who in enumerate(faces.annotators) if who == annotator]
+                photos[name] = faces[mine]
+        return self._with(photos)
 
     def _known(self, name: str) -> str:
         if name in self:

@@ -1,6 +1,7 @@
 """Labels: what a file may say, what is refused and how, and that nothing is lost on the way."""
 
 import hashlib
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -358,6 +359,11 @@ def test_only_the_photos_named(load):
     assert dict(labels.only(["b.jpg"]).sha256) == {}
     with pytest.raises(LabelError, match=r"no labels for the photo 'c\.jpg' among 2: did you mean"):
         labels.only(["a.jpg", "c.jpg"])
+
+
+def test_labels_travel_between_processes(load):
+    labels = load(THREE)
+    assert_same(pickle.loads(pickle.dumps(labels)), labels)
 
 
 def test_label_words_and_back():
