@@ -178,6 +178,13 @@ def test_one_annotator_cannot_label_a_box_twice():
         Labels({"a.jpg": faces})
 
 
+def test_minus_zero_is_zero():
+    faces = LabelledFaces(
+        [[-0.0, 0, 5, 5], [0, 0, 5, 5]], [HAPPY, HAPPY], annotators=["anna", "bob"]
+    )
+    assert len(faces.merged()) == 1
+
+
 # --- what is refused ---
 
 
