@@ -31,7 +31,9 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.etree import ElementTree
 
-from groupemo import boxes as _boxes
+import numpy as np
+from numpy.typing import NDArray
+
 from groupemo.emotions import EMOTIONS
 from groupemo.errors import LabelError, OptionError, OutputError
 from groupemo.files import write_atomically
@@ -173,13 +175,14 @@ def _corners(xywh: Sequence[Any], where: str) -> list[float]:
         raise LabelError(
             f"{where}: {list(xywh)} is no box: expected x, y, w, h with w and h above 0"
         )
-    return [float(value) for value in _boxes.xywh_to_xyxy([numbers])[0]]
+    x, y, w, h = numbers
+    return [x, y, x + w, y + h]
 
 
 def _number(value: Any, where: str) -> float:
     try:
         number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
         raise LabelError(f"{where}: {value!r} is not a finite number")
@@ -204,11 +207,11 @@ def _photos_needed(photos: Any) -> dict[str, tuple[int, int]]:
 def _read_json(path: Path) -> Any:
     try:
         return json.loads(read_text(path))
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise LabelError(f"{path}: not JSON: {error}") from None
 
 
-def _get(item: Any, key: str, kind: type | tuple[type, ...], where: str) -> Any:
+def _get(item: Any, key: str, kind: type, where: str) -> Any:
     """Return `item[key]`, which must be there and be of that kind."""
     value = item.get(key) if isinstance(item, Mapping) else None
     if not isinstance(value, kind):
@@ -255,20 +258,21 @@ def _write_coco(labels: Labels, path: Path, photos: Any) -> Path:
         size = {} if sizes is None else dict(zip(("width", "height"), sizes[name], strict=True))
         images.append({"id": image, "file_name": name, **size})
         for box, label in zip(faces.boxes, faces.labels, strict=True):
-            bbox = [float(number) for number in row_numbers(box)]
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": image,
-                    "category_id": _CODES.index(int(label)) + 1,
-                    "bbox": bbox,
-                    "area": bbox[2] * bbox[3],
-                    "iscrowd": int(label == IGNORE),
-                }
-            )
+            item = {"id": len(annotations) + 1, "image_id": image, **_coco_face(box, int(label))}
+            annotations.append(item)
     categories = [{"id": row, "name": label_word(code)} for row, code in enumerate(_CODES, start=1)]
     data = {"images": images, "annotations": annotations, "categories": categories}
     return write_atomically(path, json.dumps(data, indent=1, ensure_ascii=False).encode())
+
+
+def _coco_face(box: NDArray[np.float32], label: int) -> dict[str, Any]:
+    bbox = [float(number) for number in row_numbers(box)]
+    return {
+        "category_id": _CODES.index(label) + 1,
+        "bbox": bbox,
+        "area": bbox[2] * bbox[3],
+        "iscrowd": int(label == IGNORE),
+    }
 
 
 def _read_labelstudio(source: _Source) -> _Found:

@@ -267,12 +267,14 @@ class LabelledFaces:
 
 
 def _checked_boxes(values: ArrayLike) -> NDArray[np.float32]:
-    array = np.array(values, dtype=np.float32) + np.float32(0)  # -0.0 becomes 0.0
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused below
+        array = np.array(values, dtype=np.float32) + np.float32(0)  # -0.0 becomes 0.0
     if array.size == 0:
         array = array.reshape(0, 4)
     if array.ndim != 2 or array.shape[1] != 4:
         raise LabelError(f"labels: boxes have shape {array.shape}, expected (m, 4)")
-    bad = np.flatnonzero(~np.isfinite(array).all(axis=1) | ~_boxes.nonempty(array))
+    finite = np.isfinite(array).all(axis=1, keepdims=True)
+    bad = np.flatnonzero(~_boxes.nonempty(np.where(finite, array, 0)))
     if len(bad):
         raise LabelError(
             f"labels: boxes[{bad[0]}] is {array[bad[0]].tolist()}: expected finite numbers with"
