@@ -15,7 +15,7 @@ import io
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -34,8 +34,6 @@ MAX_PIXELS = 100_000_000
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".bmp", ".tif", ".tiff"})
 """File name endings that make a file in a folder a photo."""
-
-_pillow_limit = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +68,8 @@ class Photo:
             return self.source
         try:
             return self.source.read_bytes()
-        except OSError as error:
-            reason = error.strerror or str(error)
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+            reason = getattr(error, "strerror", None) or str(error)
             raise PhotoError(f"{self.source}: cannot be read: {reason}") from error
 
     def decode(
@@ -135,6 +133,8 @@ def find_photos(photos: Any) -> list[Photo]:
         photos, str | bytes | np.ndarray | io.IOBase
     )
     given = list(photos) if several and not hasattr(photos, "read") else [photos]
+    if not given:
+        raise PhotoError("no photos given: an empty list")
     found = [photo for number, item in enumerate(given) for photo in _expand(item, number)]
     if not found:
         raise PhotoError(f"no photos in {_spell(given)}: expected {', '.join(sorted(SUFFIXES))}")
@@ -149,7 +149,7 @@ def _expand(item: Any, number: int) -> Iterator[Photo]:
     if not isinstance(item, str | Path):
         yield _single(item, number)
         return
-    path = Path(item).expanduser()
+    path = _path(item)
     if path.is_dir():
         for file in sorted(path.rglob("*")):
             inside = file.relative_to(path)
@@ -168,16 +168,30 @@ def _single(item: Any, number: int) -> Photo:
     if isinstance(item, Photo):
         return item
     if isinstance(item, str | Path):
-        path = Path(item).expanduser()
+        path = _path(item)
         return Photo(path.name, path)
     if isinstance(item, bytes | np.ndarray):
         return Photo(f"image-{number}", item)
     if hasattr(item, "read"):
-        return Photo(_file_name(item, number), item.read())
+        return Photo(_file_name(item, number), _read(item, number))
     raise PhotoError(
         f"{item!r} is a {type(item).__name__}: expected a path, bytes, an open binary file or an"
         " array"
     )
+
+
+def _path(item: str | Path) -> Path:
+    try:
+        return Path(item).expanduser()
+    except RuntimeError:  # no user of that name: a file called ~something
+        return Path(item)
+
+
+def _read(file: BinaryIO, number: int) -> bytes:
+    data = file.read()
+    if not isinstance(data, bytes):
+        raise PhotoError(f"{_file_name(file, number)}: open it as a binary file (mode 'rb')")
+    return data
 
 
 def _file_name(file: BinaryIO, number: int) -> str:
@@ -205,26 +219,30 @@ def _decode(data: bytes, name: str, max_pixels: int) -> NDArray[np.uint8]:
     _register_heif()
     if not data:
         raise PhotoError(f"{name}: the file is empty")
+    with _no_pillow_limit:
+        picture = _open(data, name)
+        width, height = picture.size
+        if width * height > max_pixels:
+            raise PhotoError(
+                f"{name}: {width} x {height} pixels is over the limit of {max_pixels:,} pixels;"
+                " raise it with max_pixels= (--max-pixels) if you trust the file"
+            )
+        try:
+            return _to_rgb(ImageOps.exif_transpose(picture), name)
+        except PhotoError:
+            raise
+        except Exception as error:  # Pillow's readers raise many kinds on damaged bytes
+            raise PhotoError(f"{name}: the picture is cut off or damaged: {error}") from error
+
+
+def _open(data: bytes, name: str) -> Image.Image:
     try:
-        with _no_pillow_limit():
-            picture = Image.open(io.BytesIO(data))
-    except Exception as error:  # Pillow's readers raise many kinds on bytes that are no picture
+        return Image.open(io.BytesIO(data))
+    except Exception as error:  # likewise on bytes that are no picture
         raise PhotoError(
             f"{name}: not a picture in a format that can be read here (JPEG, PNG, WebP, BMP, TIFF;"
             " HEIC with `pip install 'groupemo[heic]'`)"
         ) from error
-    width, height = picture.size
-    if width * height > max_pixels:
-        raise PhotoError(
-            f"{name}: {width} x {height} pixels is over the limit of {max_pixels:,} pixels; raise"
-            " it with max_pixels= (--max-pixels) if you trust the file"
-        )
-    try:
-        return _to_rgb(ImageOps.exif_transpose(picture), name)
-    except PhotoError:
-        raise
-    except Exception as error:  # likewise, once decoding has begun
-        raise PhotoError(f"{name}: the picture is cut off or damaged: {error}") from error
 
 
 def _to_rgb(picture: Image.Image, name: str) -> NDArray[np.uint8]:
@@ -254,15 +272,28 @@ def _from_array(pixels: NDArray[Any], name: str) -> NDArray[np.uint8]:
     return np.ascontiguousarray(pixels)
 
 
-@contextmanager
-def _no_pillow_limit() -> Iterator[None]:
-    """Lift Pillow's own pixel limit while a header is read: ours is checked right after."""
-    with _pillow_limit:
-        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            yield
-        finally:
-            Image.MAX_IMAGE_PIXELS = before
+class _NoPillowLimit(AbstractContextManager[None]):
+    """Lifts Pillow's own pixel limit while any thread decodes: ours is checked first."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._limit: int | None = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._users:
+                self._limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            self._users += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                Image.MAX_IMAGE_PIXELS = self._limit
+
+
+_no_pillow_limit = _NoPillowLimit()
 
 
 @cache
