@@ -11,10 +11,12 @@ import json
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -89,10 +91,13 @@ class Analysis:
 
     def __post_init__(self) -> None:
         rows: ArrayLike = self.probs
-        probs = np.array(rows, dtype=np.float64).reshape(-1, len(self.classes))
-        if len(probs) != len(self.faces):
+        probs = np.array(rows, dtype=np.float64)
+        shape = (len(self.faces), len(self.classes))
+        if not probs.size and not len(self.faces):
+            probs = probs.reshape(shape)
+        if probs.shape != shape:
             raise ContractError(
-                f"{self.photo}: {len(probs)} rows of probabilities for {len(self.faces)} faces"
+                f"{self.photo}: probs have shape {probs.shape}, expected {shape}, a row a face"
             )
         probs.setflags(write=False)
         object.__setattr__(self, "probs", probs)
@@ -219,26 +224,37 @@ def save_analyses(analyses: Iterable[Analysis], path: str | Path) -> Path:
 
 
 class AnalysisWriter:
-    """Appends analyses to a file, each whole line flushed before the next.
+    """Appends analyses to a file, each line whole or not at all.
 
     A line that an earlier run left cut off is removed first.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be opened for writing; names the path and the reason.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: BinaryIO = open(self.path, "ab+")  # noqa: SIM115 - closed by close()
+            self._file: FileIO = open(self.path, "ab+", buffering=0)  # noqa: SIM115 - see close()
             _drop_torn_line(self._file)
         except OSError as error:
             raise OutputError(f"{self.path}: cannot be written: {error.strerror}") from error
 
     def append(self, analysis: Analysis) -> None:
-        """Write one line."""
+        """Write one line; if that fails, or is interrupted, take back what was written of it."""
+        line = memoryview(analysis.to_json().encode() + b"\n")
+        end = self._file.seek(0, os.SEEK_END)
         try:
-            self._file.write(analysis.to_json().encode() + b"\n")
-            self._file.flush()
-        except OSError as error:
+            while line:  # a disk that fills up takes a part and fails on the rest
+                line = line[self._file.write(line) :]
+        except BaseException as error:
+            with suppress(OSError):
+                self._file.truncate(end)
+            if not isinstance(error, OSError):
+                raise
             raise OutputError(
                 f"{self.path}: cannot be written: {error.strerror}; what was written so far is"
                 " whole, and running again goes on from there"
@@ -260,7 +276,7 @@ class AnalysisWriter:
         self.close()
 
 
-def _drop_torn_line(file: BinaryIO) -> None:
+def _drop_torn_line(file: FileIO) -> None:
     size = file.seek(0, os.SEEK_END)
     kept, step = size, 1 << 16
     while kept > 0:
