@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groupemo._version import __version__
-from groupemo.errors import ContractError, OptionError, UnknownPlugin
+from groupemo.errors import ContractError, MissingExtra, OptionError, UnknownPlugin
 from groupemo.faces import Faces
 
 __all__ = [
@@ -110,15 +110,16 @@ class Loaded(Generic[P]):
 
 def provenance_key(provenance: Mapping[str, Any]) -> str:
     """Return a digest of 16 hex digits of a plugin's provenance."""
-    text = json.dumps(provenance, sort_keys=True, default=str)
+    text = json.dumps(provenance, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 class Registry(Generic[P]):
     """Names -> factories of one kind of plugin."""
 
-    def __init__(self, kind: str, built_in: Mapping[str, BuiltIn]) -> None:
+    def __init__(self, kind: str, protocol: type[Any], built_in: Mapping[str, BuiltIn]) -> None:
         self.kind = kind
+        self.protocol = protocol
         self.built_in = built_in
         self._registered: dict[str, Callable[..., P]] = {}
 
@@ -148,19 +149,39 @@ class Registry(Generic[P]):
         UnknownPlugin
             If no plugin has that name.
         OptionError
-            If an option is unknown or has a value that means nothing.
+            If an option is unknown or has a value that means nothing, or is given
+            with an object.
+        ContractError
+            If it is no detector or no backend.
         ModelError, MissingExtra
             If it cannot be built here.
         """
         if not isinstance(which, str):
-            label = _own_label(which)
-            told = {"label": label, **_provenance(which, options)}
-            return Loaded(label, which, told, threading.Lock())
+            if options:
+                raise OptionError(
+                    f"{self.kind} {_own_label(which)!r} is an object: options"
+                    f" ({', '.join(options)}) go with a name"
+                )
+            return self._loaded(_own_label(which), which, {}, threading.Lock())
         name, in_spec = parse_spec(which)
         chosen = {**in_spec, **options}
         plugin = self._build(name, chosen)
         label = getattr(plugin, "label", None) or spell_spec(name, chosen)
-        return Loaded(label, plugin, {"label": label, **_provenance(plugin, chosen)})
+        return self._loaded(label, plugin, chosen, nullcontext())
+
+    def _loaded(
+        self,
+        label: str,
+        plugin: P,
+        options: Mapping[str, Any],
+        guard: AbstractContextManager[Any],
+    ) -> Loaded[P]:
+        if not isinstance(plugin, self.protocol):
+            raise ContractError(
+                f"{self.kind} {label!r} is a {type(plugin).__name__}: expected a name or a"
+                f" {self.protocol.__name__}, see groupemo.plugins"
+            )
+        return Loaded(label, plugin, {"label": label, **_provenance(plugin, options)}, guard)
 
     def _build(self, name: str, options: Mapping[str, Any]) -> P:
         factory, defaults = self._factory(name)
@@ -178,8 +199,17 @@ class Registry(Generic[P]):
             return self._registered[name], {}
         points = self._entry_points()
         if name in points:
-            return points[name].load(), {}
+            return self._imported(points[name]), {}
         raise UnknownPlugin(f"no {self.kind} named {name!r}; known: {', '.join(self.names())}")
+
+    def _imported(self, point: importlib.metadata.EntryPoint) -> Callable[..., P]:
+        try:
+            factory: Callable[..., P] = point.load()
+        except (ImportError, AttributeError) as error:
+            raise MissingExtra(
+                f"{self.kind} {point.name!r} ({point.value}) cannot be imported: {error}"
+            ) from error
+        return factory
 
     def _entry_points(self) -> dict[str, importlib.metadata.EntryPoint]:
         points = importlib.metadata.entry_points(group=f"groupemo.{self.kind}s")
@@ -251,7 +281,8 @@ def checked_probs(probs: object, n: int, backend: Backend, label: str) -> NDArra
             f" expected {(n, k)}"
         )
     answered = rows[~np.isnan(rows).all(axis=1)]
-    wrong = ~(np.abs(answered.sum(axis=1) - 1) <= 1e-3) | (answered < 0).any(axis=1)
+    with np.errstate(invalid="ignore"):  # infinities of both signs sum to NaN, which is wrong
+        wrong = ~(np.abs(answered.sum(axis=1) - 1) <= 1e-3) | (answered < 0).any(axis=1)
     if wrong.any():
         row = answered[wrong][0].round(4).tolist()
         raise ContractError(
@@ -262,13 +293,16 @@ def checked_probs(probs: object, n: int, backend: Backend, label: str) -> NDArra
 
 
 def _provenance(plugin: object, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return JSON values, so that what a file gives back is the same."""
     kind = plugin if isinstance(plugin, type) or hasattr(plugin, "__qualname__") else type(plugin)
-    return {
+    told = {
         "class": f"{kind.__module__}.{kind.__qualname__}",
         "options": dict(options),
         "models": dict(getattr(plugin, "models", {})),
         "groupemo": __version__,
     }
+    as_json: dict[str, Any] = json.loads(json.dumps(told, default=str))
+    return as_json
 
 
 def _own_label(plugin: object) -> str:
@@ -293,6 +327,7 @@ def _plain(error: TypeError) -> str:
 
 DETECTORS: Registry[Detector] = Registry(
     "detector",
+    Detector,
     {
         "yunet": BuiltIn(
             "groupemo.detectors.yunet:YuNet", "a 76,000-parameter net; the default", ("yunet",)
@@ -303,6 +338,7 @@ DETECTORS: Registry[Detector] = Registry(
 
 BACKENDS: Registry[Backend] = Registry(
     "backend",
+    Backend,
     {
         "fer": BuiltIn("groupemo.backends.fer:Fer", "the fer package's mini-XCEPTION", ("fer",)),
         "deepface": BuiltIn(
