@@ -132,7 +132,12 @@ def analyze(
     if len(found) != 1:
         raise PhotoError(f"{len(found)} photos given to analyze(): use analyze_all()")
     [analysis] = analyze_grid(
-        found, detectors=[detector], backends=[backend], workers=1, max_pixels=max_pixels
+        found,
+        detectors=[detector],
+        backends=[backend],
+        workers=1,
+        progress=False,
+        max_pixels=max_pixels,
     )
     if analysis.failure:
         raise PhotoError(analysis.failure.reason)
