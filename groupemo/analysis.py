@@ -134,7 +134,7 @@ class Analysis:
                 "scores": faces.scores.tolist(),
                 "landmarks": None if faces.landmarks is None else faces.landmarks.tolist(),
                 "probs": [None if np.isnan(row).any() else row.tolist() for row in self.probs],
-                "seconds": {stage: round(value, 6) for stage, value in self.seconds.items()},
+                "seconds": dict(self.seconds),
                 "failure": None if self.failure is None else vars(self.failure),
                 "provenance": self.provenance,
                 "path": self.path,

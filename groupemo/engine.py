@@ -28,15 +28,23 @@ from groupemo.plugins import (
     Loaded,
     checked_faces,
     checked_probs,
+    provenance_key,
 )
 
-__all__ = ["BATCH_ROWS", "Engine", "Key"]
+__all__ = ["BATCH_ROWS", "Engine", "Key", "key_of"]
 
 BATCH_ROWS = 64
 """Rows that wait for one `predict` call."""
 
 Key = tuple[str, str, str]
 """A photo's name and the provenance keys of a detector and a backend."""
+
+
+def key_of(analysis: Analysis) -> Key:
+    """Return what an analysis is of."""
+    told = analysis.provenance
+    detector, backend = (provenance_key(told.get(kind, {})) for kind in ("detector", "backend"))
+    return analysis.photo, detector, backend
 
 
 @dataclass
@@ -73,7 +81,7 @@ class _Cell:
                 "detector": self.detector.provenance,
                 "backend": self.backend.provenance,
             },
-            seconds=self.seconds,
+            seconds={stage: round(value, 6) for stage, value in self.seconds.items()},
             failure=self.failure,
             path=None if self.photo.path is None else str(self.photo.path.absolute()),
         )
@@ -105,6 +113,11 @@ class Engine:
             if not labels or len(set(labels)) < len(labels):
                 raise OptionError(f"expected one {kind} or more, each named once, got {labels}")
         return engine
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """The provenance keys of each detector with each backend, in order."""
+        return [(each.key, other.key) for each in self.detectors for other in self.backends]
 
     def analyze(self, photos: list[Photo], done: Mapping[Key, str]) -> list[list[Analysis]]:
         """Take photos through all stages; what `done` names is left out."""

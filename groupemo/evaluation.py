@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groupemo.analysis import Analysis, load_analyses, save_analyses
+from groupemo.analysis import Analysis, iter_analyses, load_analyses, save_analyses
+from groupemo.engine import key_of
 from groupemo.environment import versions
 from groupemo.errors import AnalysisError, LabelError, OptionError, PhotoError
 from groupemo.files import write_atomically
 from groupemo.images import MAX_PIXELS, Photo, find_photos
 from groupemo.labels import Labels, load_labels, save_labels
 from groupemo.metrics.uncertainty import DRAWS, bootstrap, draw_weights, interval
-from groupemo.pipeline import analyze_grid
+from groupemo.pipeline import load_engines, stream
 from groupemo.plugins import Backend, Detector
 from groupemo.scores import HEADLINE, Scores, judge_run
 
@@ -301,19 +302,11 @@ def evaluate(
         _refuse_one_sided(truth, {photo.name for photo in found}, "photos")
     if not kept:
         raise PhotoError("none of the photos has labels: are the names those in the label file?")
+    engines = load_engines(detectors, backends, workers, max_pixels)
     jsonl = None if out is None else Path(out) / "analyses.jsonl"
-    fresh = list(
-        analyze_grid(
-            kept,
-            detectors=detectors,
-            backends=backends,
-            workers=workers,
-            out=jsonl,
-            progress=progress,
-            max_pixels=max_pixels,
-        )
-    )
-    analyses = fresh if jsonl is None else load_analyses(jsonl)
+    analyses = list(stream(kept, engines, jsonl, progress))
+    if jsonl is not None:
+        analyses = _asked_for(jsonl, {photo.name for photo in kept}, engines[0].pairs)
     manifest = {
         "began": began.isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - clock, 2),
@@ -335,17 +328,33 @@ def load_evaluation(folder: str | Path) -> Evaluation:
         If a file is missing or is not what was written.
     """
     source = Path(folder)
-    try:
-        manifest = json.loads((source / "manifest.json").read_text())
-    except (OSError, ValueError) as error:
-        raise AnalysisError(f"{source / 'manifest.json'}: cannot be read: {error}") from error
-    return Evaluation.of(
+    manifest, min_iou, left_out = _read_manifest(source / "manifest.json")
+    evaluation = Evaluation.of(
         load_labels(source / "labels.csv"),
         load_analyses(source),
-        min_iou=manifest.pop("min_iou"),
+        min_iou=min_iou,
         partial=True,
         manifest=manifest,
     )
+    return replace(evaluation, left_out=left_out)
+
+
+def _read_manifest(path: Path) -> tuple[dict[str, Any], float, tuple[str, ...]]:
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        return told, float(told.pop("min_iou")), tuple(told.pop("left_out"))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise AnalysisError(f"{path}: not the manifest of a saved evaluation: {reason}") from error
+
+
+def _asked_for(path: Path, names: set[str], pairs: list[tuple[str, str]]) -> list[Analysis]:
+    """Return the latest analyses of these photos and pairs: a file may hold other runs as well."""
+    latest = {
+        key: one for one in iter_analyses(path)
+        if (key := key_of(one))[0] in names and key[1:] in pairs
+    }  # fmt: skip
+    return [latest[key] for key in sorted(latest, key=lambda key: pairs.index(key[1:]))]
 
 
 def _common_photos(

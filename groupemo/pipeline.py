@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from groupemo.analysis import Analysis, AnalysisWriter, iter_analyses
 from groupemo.emotions import align_probs
-from groupemo.engine import Engine, Key
+from groupemo.engine import Engine, Key, key_of
 from groupemo.errors import OptionError, PhotoError
 from groupemo.faces import Faces
 from groupemo.images import MAX_PIXELS, Photo, find_photos, read_photo
@@ -35,7 +35,6 @@ from groupemo.plugins import (
     Detector,
     checked_faces,
     checked_probs,
-    provenance_key,
 )
 
 __all__ = ["analyze", "analyze_all", "analyze_grid", "classify", "detect"]
@@ -204,17 +203,25 @@ def analyze_grid(
         Before the first photo, if a plugin cannot be had.
     """
     found = find_photos(photos)
-    count = _worker_count(workers)
-    # An object is loaded once, with its lock; of a spec each worker gets its own.
+    return stream(found, load_engines(detectors, backends, workers, max_pixels), out, progress)
+
+
+def load_engines(
+    detectors: Sequence[str | Detector],
+    backends: Sequence[str | Backend],
+    workers: int | None,
+    max_pixels: int,
+) -> list[Engine]:
+    """Return an engine a worker: an object is shared, with its lock; of a spec each has its own."""
     finders = [each if isinstance(each, str) else DETECTORS.load(each) for each in detectors]
     readers = [each if isinstance(each, str) else BACKENDS.load(each) for each in backends]
-    engines = [Engine.load(finders, readers, max_pixels) for _ in range(count)]
-    return _stream(found, engines, out, progress)
+    return [Engine.load(finders, readers, max_pixels) for _ in range(_worker_count(workers))]
 
 
-def _stream(
+def stream(
     photos: list[Photo], engines: list[Engine], out: str | Path | None, progress: bool | None
 ) -> Iterator[Analysis]:
+    """Yield what `analyze_grid` does, with engines that are loaded already."""
     from tqdm.auto import tqdm
 
     idle: queue.SimpleQueue[Engine] = queue.SimpleQueue()
@@ -278,14 +285,7 @@ def _done(out: str | Path | None) -> dict[Key, str]:
     """Return what a file of analyses holds: key -> the photo's SHA-256, failures left out."""
     if out is None or not Path(out).exists():
         return {}
-    return {
-        (
-            one.photo,
-            provenance_key(one.provenance["detector"]),
-            provenance_key(one.provenance["backend"]),
-        ): one.sha256 if one.failure is None else ""
-        for one in iter_analyses(out)
-    }
+    return {key_of(one): one.sha256 if one.failure is None else "" for one in iter_analyses(out)}
 
 
 @contextmanager

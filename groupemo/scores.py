@@ -106,7 +106,8 @@ class Scores:
         """Return one tally a photo on a leading axis; of the photos named, in that order."""
         tallies = {photo.analysis.photo: photo.tally for photo in self.photos}
         chosen = tallies.values() if names is None else [tallies[name] for name in names]
-        return Tally.stack(list(chosen))
+        k = len(self.classes)
+        return Tally.stack(list(chosen)) if chosen else Tally(np.zeros((0, k + 2, k + 2)))
 
     @property
     def failures(self) -> tuple[Analysis, ...]:
@@ -199,7 +200,7 @@ class Scores:
         ]
         rows += [{"photo": one.photo, "failure": _reason(one)}
                  for one in self.unread]  # fmt: skip
-        return pd.DataFrame(rows).set_index("photo")
+        return pd.DataFrame(rows, columns=_PHOTO_COLUMNS).set_index("photo")
 
     def confusion(self) -> pd.DataFrame:
         """Return the whole table of counts: rows the truth, columns the answer."""
@@ -228,6 +229,10 @@ class Scores:
         faces = self.faces()
         return faces[faces["outcome"].isin(["wrong emotion", "phantom", "missed", "abstained"])]
 
+
+_PHOTO_COLUMNS = [
+    "photo", "labelled", "found", "missed", "phantom", "matched", "correct", "seconds", "failure",
+]  # fmt: skip
 
 _FACE_COLUMNS = [
     "photo", "outcome", "x", "y", "w", "h", "score", "iou", "labelled", "answered",

@@ -23,7 +23,9 @@ DRAWS = 2000
 
 def draw_weights(n: int, *, draws: int = DRAWS, seed: int = 0) -> NDArray[np.int64]:
     """Return how often each of `n` photos is in each draw, shape (draws, n), rows summing to n."""
-    return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / max(n, 1)), size=draws)
+    if not n:
+        return np.zeros((draws, 0), dtype=np.int64)
+    return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=draws)
 
 
 def bootstrap(
