@@ -4,6 +4,7 @@ import hashlib
 import pickle
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -430,6 +431,11 @@ def test_sample_labels_are_those_the_readme_counts(samples):
     for word in (*EMOTIONS, "unsure", "ignore"):
         assert f"| {word} | {words.count(word)} |" in text
     assert f"{len(samples)} photos,\n{len(words)} boxes" in text
+
+
+def test_every_sample_photo_is_labelled(samples):
+    listed = tomllib.loads((ROOT / "groupemo" / "models" / "samples.toml").read_text())
+    assert samples.sha256 == {photo["file"]: photo["sha256"] for photo in listed.values()}
 
 
 @pytest.mark.data
