@@ -562,7 +562,7 @@ def test_ctrl_c_leaves_whole_lines_that_a_second_run_completes(tmp_path):
     out = tmp_path / "a.jsonl"
     command = [sys.executable, "-c", INTERRUPTED, str(out)]
     first = subprocess.Popen(
-        [*command, "0.01"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, "0.05"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     printed = [first.stdout.readline().strip() for _ in range(5)]
     first.send_signal(signal.SIGINT)
