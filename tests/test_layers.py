@@ -1,4 +1,4 @@
-"""The floors: imports point down, and nothing heavy is loaded by the core or by `import groupemo`."""
+"""The floors: imports point down, and the core and `import groupemo` load nothing heavy."""
 
 import ast
 import subprocess
