@@ -71,12 +71,16 @@ P = TypeVar("P")
 
 @dataclass(frozen=True)
 class BuiltIn:
-    """A plugin that comes with groupemo: where its class is, and what it needs."""
+    """A plugin that comes with groupemo: where its class is, and what it needs.
+
+    `instead` are the model files it takes where `models` cannot be had.
+    """
 
     target: str
     summary: str
     models: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    instead: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -330,8 +334,42 @@ DETECTORS: Registry[Detector] = Registry(
     Detector,
     {
         "yunet": BuiltIn(
-            "groupemo.detectors.yunet:YuNet", "a 76,000-parameter net; the default", ("yunet",)
+            "groupemo.detectors.yunet:YuNet", "small, fast, few phantoms: the default", ("yunet",)
         ),
+        "haar": BuiltIn(
+            "groupemo.detectors.haar:Haar", "OpenCV's cascade at 1.1/5", ("haar-frontal",)
+        ),
+        "haar-1.32": BuiltIn(
+            "groupemo.detectors.haar:Haar",
+            "OpenCV's cascade at 1.32/5: faster, finds less",
+            ("haar-frontal",),
+            {"scale_factor": 1.32},
+        ),
+        "hog": BuiltIn(
+            "groupemo.detectors.hog:Hog", "dlib's frontal detector, as in face_recognition"
+        ),
+        "yolo": BuiltIn(
+            "groupemo.detectors.yolo:Yolo",
+            "YOLOv8, 11 and 12 face models as ONNX",
+            ("yolov8n-face",),
+            instead=("yolov8-lite-t-face",),
+        ),
+        "mtcnn": BuiltIn(
+            "groupemo.detectors.mtcnn:MTCNN",
+            "three nets in a row, with landmarks",
+            ("mtcnn-pnet", "mtcnn-rnet", "mtcnn-onet"),
+        ),
+        "retinaface": BuiltIn(
+            "groupemo.detectors.retinaface:RetinaFace",
+            "RetinaFace with a small MobileNet",
+            ("retinaface-mobilenet",),
+        ),
+        "ssd": BuiltIn(
+            "groupemo.detectors.ssd:SSD",
+            "OpenCV's res10 net",
+            ("ssd-res10-prototxt", "ssd-res10-caffemodel"),
+        ),
+        "ssd-rfb": BuiltIn("groupemo.detectors.rfb:RFB", "Ultra-Light RFB-640", ("ssd-rfb-640",)),
     },
 )
 """The detectors known by name."""
@@ -345,6 +383,7 @@ BACKENDS: Registry[Backend] = Registry(
             "groupemo.backends.deepface:DeepFace",
             "the deepface package's emotion net",
             ("deepface-emotion",),
+            instead=("deepface-emotion-stand-in",),
         ),
         "onnx": BuiltIn("groupemo.backends.onnx:Onnx", "any emotion ONNX file with a description"),
     },
