@@ -18,7 +18,7 @@ from groupemo import boxes as _boxes
 from groupemo.errors import OptionError
 from groupemo.faces import Faces
 
-__all__ = ["crop", "cut", "gray", "has_pixels", "resize", "whole"]
+__all__ = ["Image", "crop", "cut", "gray", "has_pixels", "resize", "whole"]
 
 Image = NDArray[np.uint8]
 

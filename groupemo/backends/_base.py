@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -25,11 +26,13 @@ class CropBackend(ABC):
     """A backend that reads each face from a picture of its own."""
 
     classes: tuple[str, ...]
+    models: Mapping[str, str] = MappingProxyType({})
+    """Name of each model file -> its SHA-256."""
     shape: tuple[int, ...]
     """Of one row of inputs."""
     dtype: DTypeLike = np.float32
     """Of the inputs; one that can hold NaN."""
-    batch: int = 64
+    batch: int = 32
     """Most rows in one call of the model: more are no faster, and take memory."""
 
     def prepare(self, image: NDArray[np.uint8], faces: Faces) -> NDArray[Any]:

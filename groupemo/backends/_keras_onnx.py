@@ -20,7 +20,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from groupemo.errors import ModelError
 
-__all__ = ["convert"]
+__all__ = ["CONVERSION", "convert"]
+
+CONVERSION = 1
+"""Goes up when `convert` writes something else, so that what is kept on disk is made again."""
 
 OPSET, IR_VERSION = 13, 8
 """Old enough for every supported ONNX Runtime, new enough for all nodes used."""

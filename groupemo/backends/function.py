@@ -18,10 +18,10 @@ __all__ = ["from_function"]
 
 
 def from_function(
-    function: Callable[[list[Image]], ArrayLike],
+    function: Callable[[NDArray[np.uint8]], ArrayLike],
     classes: Sequence[str],
     *,
-    size: int | tuple[int, int] | None = None,
+    size: int | tuple[int, int] = 224,
     margin: float = 0.0,
     square: bool = False,
 ) -> CropBackend:
@@ -30,9 +30,9 @@ def from_function(
     Parameters
     ----------
     function : callable
-        Takes a list of n pictures, RGB, uint8, shape (height, width, 3), and
-        returns probabilities, shape (n, k), rows summing to 1; a NaN row where
-        it abstains. It is never called without pictures, nor with more than 64.
+        Takes pictures, RGB, uint8, shape (n, height, width, 3), and returns
+        probabilities, shape (n, k), rows summing to 1; a NaN row where it
+        abstains. It is never called without pictures, nor with more than 32.
     classes : sequence of str, length k
         The columns in order, in any words `groupemo.emotions` knows.
     size, margin, square
@@ -41,6 +41,7 @@ def from_function(
     Returns
     -------
     Backend
+        It abstains from faces without a pixel in the image.
 
     Raises
     ------
@@ -52,47 +53,42 @@ def from_function(
     Examples
     --------
     >>> def bright_is_happy(pictures):
-    ...     light = np.array([picture.mean() / 255 for picture in pictures])
+    ...     light = pictures.mean(axis=(1, 2, 3)) / 255
     ...     return np.stack([light, 1 - light], axis=1)
     >>> backend = from_function(bright_is_happy, ["happy", "sad"])
     >>> white = np.full((9, 9, 3), 255, np.uint8)
     >>> backend.predict(backend.prepare(white, Faces([[2, 2, 7, 7]])))
     array([[1., 0.]])
     """
-    checked_margin(margin)
-    cutting = {
-        "size": None if size is None else checked_size(size),
-        "margin": margin,
-        "square": square,
-    }
-    return _Function(function, tuple(parse_emotion(word) for word in classes), cutting)
+    return _Function(function, classes, checked_size(size), checked_margin(margin), square)
 
 
 class _Function(CropBackend):
-    """A row of inputs is one object, the picture itself: pictures differ in size."""
+    """Its inputs are the pictures, as numbers that hold every pixel value and NaN."""
 
-    shape = ()
-    dtype = object
+    dtype = np.float16
 
     def __init__(
         self,
-        function: Callable[[list[Image]], ArrayLike],
-        classes: tuple[str, ...],
-        cutting: dict[str, Any],
+        function: Callable[[NDArray[np.uint8]], ArrayLike],
+        classes: Sequence[str],
+        size: tuple[int, int],
+        margin: float,
+        square: bool,
     ) -> None:
-        self.classes = classes
         self.label = getattr(function, "__name__", type(function).__name__)
-        self._function = function
-        self._cutting = cutting
+        self.classes = tuple(parse_emotion(word) for word in classes)
+        self.shape = (*size, 3)
+        self._function, self._size, self._margin, self._square = function, size, margin, square
 
     def crops(self, image: Image, faces: Faces) -> list[Image]:
-        return crop(image, faces, **self._cutting)
+        return crop(image, faces, size=self._size, margin=self._margin, square=self._square)
 
     def encode(self, picture: Image) -> Image:
         return picture
 
     def answer(self, inputs: NDArray[Any]) -> NDArray[np.float64]:
-        probs = np.asarray(self._function(list(inputs)), np.float64)
+        probs = np.asarray(self._function(inputs.astype(np.uint8)), np.float64)
         expected = (len(inputs), len(self.classes))
         if probs.shape != expected:
             raise ContractError(
