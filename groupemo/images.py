@@ -228,7 +228,8 @@ def _decode(data: bytes, name: str, max_pixels: int) -> NDArray[np.uint8]:
                 " raise it with max_pixels= (--max-pixels) if you trust the file"
             )
         try:
-            return _to_rgb(ImageOps.exif_transpose(picture), name)
+            ImageOps.exif_transpose(picture, in_place=True)
+            return _to_rgb(picture, name)
         except PhotoError:
             raise
         except Exception as error:  # Pillow's readers raise many kinds on damaged bytes
@@ -255,7 +256,7 @@ def _to_rgb(picture: Image.Image, name: str) -> NDArray[np.uint8]:
         picture = picture.convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")
         picture = Image.alpha_composite(white, picture)
-    return np.asarray(picture.convert("RGB"))
+    return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
 
 
 def _from_array(pixels: NDArray[Any], name: str) -> NDArray[np.uint8]:
