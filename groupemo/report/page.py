@@ -1,0 +1,89 @@
+"""The report's files: index.html, report.md, and the evaluation's tables beside them."""
+
+from __future__ import annotations
+
+import math
+import re
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from groupemo.evaluation import Evaluation
+from groupemo.files import write_atomically
+from groupemo.report.content import STAND_IN, describe, number
+
+if TYPE_CHECKING:
+    import jinja2
+
+__all__ = ["render", "write_report"]
+
+
+def write_report(
+    evaluation: Evaluation,
+    folder: str | Path,
+    *,
+    show_faces: bool = False,
+    title: str | None = None,
+) -> Path:
+    """Write an evaluation as a page, as Markdown and as tables.
+
+    The folder holds everything: `index.html` (one file that needs no other and no
+    network), `report.md`, and what `Evaluation.save` writes, from which
+    `load_evaluation` makes the same report again.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    folder : path
+        Made where it is missing; files of an earlier report are replaced.
+    show_faces : bool
+        Show faces as they are. By default every labelled or detected face is
+        unrecognizable.
+    title : str, optional
+
+    Returns
+    -------
+    Path
+        Of index.html.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written.
+    """
+    target = evaluation.save(folder)
+    content = describe(evaluation, show_faces=show_faces, title=title)
+    write_atomically(target / "report.md", render("report.md", content=content).encode())
+    return write_atomically(target / "index.html", render("page.html", content=content).encode())
+
+
+def render(template: str, **values: Any) -> str:
+    """Return a template of this package filled in; what goes into HTML is escaped."""
+    return _templates().get_template(template).render(**values)
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    import jinja2
+
+    templates = jinja2.Environment(
+        loader=jinja2.PackageLoader("groupemo.report"),
+        autoescape=lambda name: not (name or "").endswith(".md"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters |= {"num": number, "percent": _percent, "md": _markdown}
+    templates.globals |= {"STAND_IN": STAND_IN}
+    return templates
+
+
+def _percent(share: float) -> str:
+    return number(share) if math.isnan(share) else f"{share:.0%}"
+
+
+def _markdown(text: object) -> str:
+    """Return text that Markdown shows as it is, in one line."""
+    line = " ".join(str(text).split())
+    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_{}\[\]|#!~])", r"\\\1", line)
