@@ -61,7 +61,7 @@ def timed_libraries():
     """
     import cv2
     import onnxruntime
-    from PIL import Image
+    from PIL import Image, ImageFile
 
     spent = {"decoding": 0.0, "opencv": 0.0, "onnxruntime": 0.0}
     depth = 0
@@ -99,7 +99,9 @@ def timed_libraries():
             timing(onnxruntime.InferenceSession.run, "onnxruntime"),
         ),
         mock.patch.object(Image, "open", timing(Image.open, "decoding")),
-        mock.patch.object(Image.Image, "convert", timing(Image.Image.convert, "decoding")),
+        mock.patch.object(
+            ImageFile.ImageFile, "load", timing(ImageFile.ImageFile.load, "decoding")
+        ),
         mock.patch.multiple(
             cv2, **{name: timing(getattr(cv2, name), "opencv") for name in functions}
         ),
