@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "groupemo"
 FLOORS = [
     "_version errors files emotions boxes faces images labels label_formats analysis matching"
     " environment metrics",
-    "plugins models detectors backends crops samples",
+    "plugins catalog models detectors backends crops samples",
     "engine scores",
     "pipeline evaluation testing",
     "drawing export plots report",

@@ -1,0 +1,83 @@
+"""What detectors and backends there are: weights, licences, and how to get what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from groupemo.models.store import ModelStatus, list_models
+from groupemo.plugins import BACKENDS, DETECTORS, BuiltIn, Registry
+
+__all__ = ["PluginInfo", "list_backends", "list_detectors"]
+
+
+@dataclass(frozen=True)
+class PluginInfo:
+    """What is known of a detector or backend without building it.
+
+    Parameters
+    ----------
+    name : str
+        What a spec calls it.
+    kind : str
+        "detector" or "backend".
+    summary : str
+    ready : bool
+        Its weights are on this machine, or it needs none.
+    weights : tuple of str
+        Names of its files in the model store: of those in use, or of those missing.
+    licence : str
+        Of the weights.
+    how : str
+        How to get weights that are missing; empty where there are none.
+    """
+
+    name: str
+    kind: str
+    summary: str
+    ready: bool
+    weights: tuple[str, ...] = ()
+    licence: str = ""
+    how: str = ""
+
+
+def list_detectors() -> list[PluginInfo]:
+    """Return every detector known by name: built in, registered, or by entry point."""
+    return _list(DETECTORS)
+
+
+def list_backends() -> list[PluginInfo]:
+    """Return every backend known by name: built in, registered, or by entry point."""
+    return _list(BACKENDS)
+
+
+def _list(registry: Registry[Any]) -> list[PluginInfo]:
+    store = {status.entry.name: status for status in list_models()}
+    others = [name for name in registry.names() if name not in registry.built_in]
+    return [
+        *(_built_in(name, registry, plugin, store) for name, plugin in registry.built_in.items()),
+        *(PluginInfo(name, registry.kind, "added by you or a package", True) for name in others),
+    ]
+
+
+def _built_in(
+    name: str, registry: Registry[Any], plugin: BuiltIn, store: dict[str, ModelStatus]
+) -> PluginInfo:
+    missing = _missing(plugin.models, store)
+    fallback = bool(missing and plugin.instead) and not _missing(plugin.instead, store)
+    weights = plugin.instead if fallback else plugin.models
+    licences = dict.fromkeys(store[each].entry.licence for each in weights)
+    return PluginInfo(
+        name=name,
+        kind=registry.kind,
+        summary=plugin.summary,
+        ready=fallback or not missing,
+        weights=weights,
+        licence="; ".join(licences),
+        how=f"groupemo models pull {' '.join(missing)}" if missing else "",
+    )
+
+
+def _missing(models: Iterable[str], store: dict[str, ModelStatus]) -> list[str]:
+    return [name for name in models if store[name].path is None]
