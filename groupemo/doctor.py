@@ -1,0 +1,196 @@
+"""What is wrong with this installation, and the remedy.
+
+Each check is a function of what it looks at, so that a test can show it any
+machine; `examine` looks at this one. Libraries are imported in processes of
+their own: one that crashes is reported.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from groupemo.catalog import PluginInfo, list_backends, list_detectors
+from groupemo.environment import opencv_wheels
+from groupemo.models.resolver import cache_dir
+from groupemo.models.store import list_models
+
+__all__ = ["Check", "examine"]
+
+PYTHON_FROM, PYTHON_BELOW = (3, 11), (3, 14)
+OPENCV_BELOW = 5
+SPACE = 500_000_000
+"""Bytes that all model files together need, roughly."""
+
+NEEDED = ("yunet", "fer")
+"""The detector and the backend used where none is named."""
+
+MIRRORS = ("GROUPEMO_MODELS", "GROUPEMO_SAMPLES")
+
+IMPORTS = {
+    "cv2": "import cv2; cv2.FaceDetectorYN, cv2.CascadeClassifier",
+    "onnxruntime": "import onnxruntime; onnxruntime.InferenceSession",
+    "dlib": "import dlib; dlib.get_frontal_face_detector",
+    "h5py": "import h5py; h5py.File",
+}
+"""What must work here: library -> the code that shows it."""
+
+REINSTALL = "python -m pip install --force-reinstall groupemo"
+ONE_OPENCV = "python -m pip install 'opencv-python-headless>=4.10,<5'"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at.
+
+    Parameters
+    ----------
+    name : str
+        What was looked at.
+    ok : bool
+    detail : str
+        What was found.
+    remedy : str
+        What to do; empty where nothing need be done.
+    """
+
+    name: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+
+
+def examine() -> list[Check]:
+    """Look at this machine, and return every check."""
+    wheels = {name: importlib.metadata.version(name) for name in opencv_wheels()}
+    folder = cache_dir()
+    offline = os.environ.get("GROUPEMO_OFFLINE", "") not in ("", "0")
+    return [
+        check_python(sys.version_info[:2]),
+        check_opencv(wheels),
+        *(check_import(name, code, run_python) for name, code in IMPORTS.items()),
+        check_writable(folder),
+        check_space(folder, _free_bytes(folder)),
+        *check_mirrors(os.environ),
+        *check_files({each.entry.name: each.problems for each in list_models()}),
+        *(check_plugin(each, offline) for each in [*list_detectors(), *list_backends()]),
+    ]
+
+
+def check_python(version: tuple[int, ...]) -> Check:
+    """Hold the Python version to the supported range."""
+    ok = PYTHON_FROM <= tuple(version) < PYTHON_BELOW
+    spoken = ".".join(map(str, version))
+    wanted = f"from {PYTHON_FROM[0]}.{PYTHON_FROM[1]}, below {PYTHON_BELOW[0]}.{PYTHON_BELOW[1]}"
+    return Check("Python", ok, spoken, "" if ok else f"use a Python {wanted}")
+
+
+def check_opencv(wheels: Mapping[str, str]) -> Check:
+    """Ask for exactly one OpenCV wheel, below version 5.
+
+    Parameters
+    ----------
+    wheels : Mapping of str to str
+        The OpenCV distributions installed, with their versions.
+    """
+    found = ", ".join(f"{name} {version}" for name, version in wheels.items()) or "not installed"
+    if len(wheels) > 1:
+        away = f"python -m pip uninstall -y {' '.join(wheels)}; {ONE_OPENCV}"
+        return Check("OpenCV wheel", False, f"{found}: they overwrite each other", away)
+    ok = bool(wheels) and all(int(v.partition(".")[0]) < OPENCV_BELOW for v in wheels.values())
+    return Check("OpenCV wheel", ok, found, "" if ok else ONE_OPENCV)
+
+
+def check_import(name: str, code: str, run: Callable[[str], tuple[int, str]]) -> Check:
+    """Run the code that shows a library to work.
+
+    Parameters
+    ----------
+    run : callable
+        Runs Python code; returns the exit status and what was said on standard error.
+    """
+    status, said = run(code)
+    if status == 0:
+        return Check(name, True, "imports")
+    if status < 0:
+        return Check(name, False, f"crashes on import (signal {-status})", REINSTALL)
+    last = said.strip().splitlines()[-1] if said.strip() else f"exit status {status}"
+    if "numpy" in said.lower():
+        return Check(name, False, f"built for another NumPy: {last}", f"{REINSTALL} numpy {name}")
+    return Check(name, False, last, REINSTALL)
+
+
+def check_writable(folder: Path) -> Check:
+    """Try to write into the folder that keeps model files."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = f"{folder}: cannot be written: {error.strerror}"
+        return Check("cache folder", False, reason, "set GROUPEMO_CACHE to a folder you own")
+    return Check("cache folder", True, str(folder))
+
+
+def check_space(folder: Path, free: int) -> Check:
+    """Ask for room for all model files; `free` is in bytes."""
+    ok = free >= SPACE
+    remedy = "" if ok else f"make {SPACE / 1e9:.1f} GB free, or set GROUPEMO_CACHE to another disk"
+    return Check("disk space", ok, f"{free / 1e9:.1f} GB free at {folder}", remedy)
+
+
+def check_mirrors(environ: Mapping[str, str]) -> list[Check]:
+    """Look whether the mirror variables that are set name folders."""
+    return [
+        Check(name, ok, environ[name], "" if ok else f"unset {name}, or set it to a folder")
+        for name in MIRRORS
+        if environ.get(name)
+        for ok in [Path(environ[name]).expanduser().is_dir()]
+    ]
+
+
+def check_files(problems: Mapping[str, Iterable[str]]) -> list[Check]:
+    """Name model files that are here and are not what they should be.
+
+    Parameters
+    ----------
+    problems : Mapping of str to iterable of str
+        By the model's name.
+    """
+    wrong = {name: "; ".join(told) for name, told in problems.items()}
+    return [
+        Check(f"model file {name}", False, told, f"remove it, then groupemo models pull {name}")
+        for name, told in wrong.items()
+        if told
+    ] or [Check("model files", True, "all that are here are whole")]
+
+
+def check_plugin(plugin: PluginInfo, offline: bool) -> Check:
+    """Look whether a detector's or backend's weights are here; the default ones must be."""
+    name = f"{plugin.kind} {plugin.name}"
+    if not plugin.ready:
+        remedy = f"unset GROUPEMO_OFFLINE, then {plugin.how}" if offline else plugin.how
+        return Check(name, plugin.name not in NEEDED, "weights are not here yet", remedy)
+    if plugin.how:
+        return Check(name, True, f"runs with {', '.join(plugin.weights)} instead", plugin.how)
+    return Check(name, True, "ready")
+
+
+def run_python(code: str) -> tuple[int, str]:
+    """Run code in a Python of its own; return its exit status and standard error."""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return done.returncode, done.stderr
+
+
+def _free_bytes(folder: Path) -> int:
+    """Return what is free on the disk of a folder that may not be there yet."""
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    return shutil.disk_usage(there).free
