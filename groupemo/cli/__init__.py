@@ -1,0 +1,99 @@
+"""The command line: each command parses, calls the API, and prints.
+
+Results go to standard output, progress and complaints to standard error. What
+a command needs it imports itself, so that `groupemo --help` is quick.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from groupemo._version import __version__
+from groupemo.cli import evaluation, photos, setup
+from groupemo.cli._console import complain
+from groupemo.errors import GroupemoError
+
+__all__ = ["EXIT_CODES", "app"]
+
+EXIT_CODES = {
+    0: "done",
+    1: "an error, said in one line: nothing, or not everything, was done",
+    2: "wrong usage",
+    3: "finished, but some photos failed; each is named with its reason",
+    130: "interrupted; what is kept, and how to go on, is said",
+}
+"""What a command's exit code means."""
+
+
+class Root(TyperGroup):
+    """Says whatever ends a command in one line, and by the exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command asked for."""
+        try:
+            with warnings.catch_warnings():
+                warnings.showwarning = _show_warning
+                result = super().invoke(ctx)
+            sys.stdout.flush()
+        except GroupemoError as error:
+            complain(f"error: {error}")
+            raise typer.Exit(1) from error
+        except KeyboardInterrupt as error:
+            complain("interrupted")
+            raise typer.Exit(130) from error
+        except BrokenPipeError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from error
+        return result
+
+
+app = typer.Typer(
+    cls=Root,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes:\n\n"
+    + "\n".join(f"- {code}: {meaning}" for code, meaning in EXIT_CODES.items()),
+)
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    complain(f"warning: {message}")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"groupemo {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """How far to trust emotion recognition on group photos."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+app.command()(photos.detect)
+app.command()(photos.analyze)
+app.command()(evaluation.evaluate)
+app.command()(evaluation.report)
+app.command()(evaluation.demo)
+app.add_typer(setup.models, name="models")
+app.add_typer(setup.samples, name="samples")
+app.command()(setup.doctor)

@@ -1,0 +1,209 @@
+"""Commands that judge answers against hand labels: `evaluate`, `report`, `demo`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.text import Text
+
+import groupemo.cli._options as opt
+from groupemo.cli._console import (
+    briefly,
+    complain,
+    counted,
+    end,
+    failures,
+    figure,
+    is_stand_in,
+    marked,
+    note_stand_ins,
+    print_json,
+    print_note,
+    print_table,
+    resumable,
+)
+from groupemo.images import MAX_PIXELS
+
+if TYPE_CHECKING:
+    from groupemo.evaluation import Evaluation
+
+__all__ = ["demo", "evaluate", "report"]
+
+Row = Mapping[str, Any]
+
+
+def evaluate(
+    photos: opt.Photos,
+    labels: Annotated[
+        Path, typer.Argument(metavar="LABELS", help="Hand labels.", show_default=False)
+    ],
+    detector: opt.Detectors = ["yunet"],  # noqa: B006 - Typer copies it
+    backend: opt.Backends = ["fer"],  # noqa: B006
+    min_iou: Annotated[
+        float,
+        typer.Option(metavar="X", help="Least overlap (IoU) of a found face with a labelled one."),
+    ] = 0.5,
+    partial: Annotated[
+        bool,
+        typer.Option("--partial", help="Leave out photos without labels, and the reverse."),
+    ] = False,
+    out: opt.Out = Path("reports/evaluation"),
+    show_faces: opt.ShowFaces = False,
+    workers: opt.Workers = None,
+    max_pixels: opt.MaxPixels = MAX_PIXELS,
+    as_json: opt.Json = False,
+) -> None:
+    """Say how right detectors and backends are on photos labelled by hand.
+
+    Prints the scores, and writes the analyses, tables and report (index.html) to
+    the folder. A run that was stopped goes on where it was.
+    """
+    from groupemo.evaluation import evaluate as run
+    from groupemo.report import write_report
+
+    with resumable(out / "analyses.jsonl"):
+        evaluation = run(
+            photos,
+            labels,
+            detectors=detector,
+            backends=backend,
+            min_iou=min_iou,
+            partial=partial,
+            workers=workers,
+            out=out,
+            max_pixels=max_pixels,
+        )
+        evaluation.save(out)
+        page = write_report(evaluation, out, show_faces=show_faces)
+    _tell(evaluation, page, as_json)
+
+
+def report(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="What evaluate wrote (--out).", show_default=False),
+    ],
+    show_faces: opt.ShowFaces = False,
+    as_json: opt.Json = False,
+) -> None:
+    """Make the report of a saved evaluation again, without running a model."""
+    from groupemo.evaluation import load_evaluation
+    from groupemo.report import write_report
+
+    page = write_report(load_evaluation(folder), folder, show_faces=show_faces)
+    if as_json:
+        print_json({"report": page})
+    else:
+        print_note(f"report: {page}")
+
+
+def demo(
+    labels: Annotated[
+        Path, typer.Option(metavar="FILE", help="Labels of the sample photos.")
+    ] = Path("labels/samples.csv"),
+    photos: Annotated[
+        Path, typer.Option(metavar="DIR", help="The folder the sample photos are put in.")
+    ] = Path("data/samples"),
+    out: opt.Out = Path("reports/demo"),
+    as_json: opt.Json = False,
+) -> None:
+    """Evaluate all detectors and backends that can be had here on the sample photos."""
+    from groupemo.demo import run_demo
+
+    with resumable(out / "analyses.jsonl"):
+        done = run_demo(labels, photos, out)
+    for name, reason in done.out_of_reach.items():
+        complain(f"out of reach: {name}: {briefly(reason)}")
+    _tell(done.evaluation, done.page, as_json)
+
+
+def _tell(evaluation: Evaluation, page: Path, as_json: bool) -> None:
+    """Print an evaluation, name the photos that failed, and end."""
+    rows = _rows(evaluation)
+    failed = failures(one for scores in evaluation.scores for one in scores.failures)
+    if as_json:
+        print_json(
+            {
+                "min_iou": evaluation.min_iou,
+                "photos": list(evaluation.labels),
+                "left_out": evaluation.left_out,
+                "scores": [{**row, "stand_in": is_stand_in(row["backend"])} for row in rows],
+                "failures": failed,
+                "report": page,
+            }
+        )
+    else:
+        _print_scores(evaluation, rows)
+        print_note(f"report: {page}")
+    end(failed)
+
+
+def _rows(evaluation: Evaluation) -> list[Row]:
+    records = evaluation.table().reset_index().to_dict("records")
+    return [{str(name): value for name, value in record.items()} for record in records]
+
+
+def _print_scores(evaluation: Evaluation, rows: Sequence[Row]) -> None:
+    detectors = {row["detector"]: row for row in rows}
+    print_table(
+        f"Detection: faces found, whatever their expression (IoU >= {evaluation.min_iou:g})",
+        ("Detector", "Labelled>", "Missed>", "Phantom>", "Recall>", "Precision>", "AP50>"),
+        [
+            (
+                row["detector"],
+                row["labelled"],
+                row["missed"],
+                row["phantom"],
+                _cell(row, "detection_recall"),
+                _cell(row, "detection_precision"),
+                _cell(row, "detection_ap50"),
+            )
+            for row in detectors.values()
+        ],
+    )
+    print_table(
+        "Matched: the backend alone, on faces found and answered",
+        ("Detector", "Backend", "Faces>", "Accuracy>", "Macro F1>", "Cross-entropy>"),
+        [
+            (
+                *_pair(row),
+                row["matched"],
+                _cell(row, "matched_accuracy"),
+                _cell(row, "matched_macro_f1"),
+                _cell(row, "matched_cross_entropy"),
+            )
+            for row in rows
+        ],
+    )
+    print_table(
+        "End-to-end: a missed face costs recall, a phantom precision",
+        ("Detector", "Backend", "Accuracy>", "Macro F1>", "Seconds a photo>"),
+        [
+            (
+                *_pair(row),
+                _cell(row, "end_to_end_accuracy"),
+                _cell(row, "end_to_end_macro_f1"),
+                f"{row['seconds_per_photo']:.3f}",
+            )
+            for row in rows
+        ],
+    )
+    print_note(
+        f"{counted(len(evaluation.labels), 'photo')}. [low, high]: 95 % interval over photos."
+        " Cross-entropy in nats, lower is better."
+    )
+    note_stand_ins(row["backend"] for row in rows)
+    if evaluation.left_out:
+        print_note(f"left out, for lack of labels or photo: {', '.join(evaluation.left_out)}")
+
+
+def _cell(row: Row, name: str) -> Text:
+    return figure(row[name], row.get(f"{name}_low", math.nan), row.get(f"{name}_high", math.nan))
+
+
+def _pair(row: Row) -> tuple[str, str]:
+    return row["detector"], marked(row["backend"])
