@@ -148,7 +148,6 @@ def align_probs(
     for column, name in enumerate(wanted):
         if name in names:
             aligned[:, column] = rows[:, names.index(name)]
-    aligned[np.isnan(rows).any(axis=1)] = np.nan
     mass = aligned.sum(axis=1, keepdims=True)
     scaled = np.full_like(aligned, np.nan)
     np.divide(aligned, mass, out=scaled, where=mass > 0)

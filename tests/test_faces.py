@@ -74,6 +74,8 @@ def test_clipping_keeps_inside_what_it_keeps(faces, width, height):
     overlaps = (x1 < width) & (y1 < height) & (x2 > 0) & (y2 > 0)
     assert len(cut) == overlaps.sum()
     np.testing.assert_array_equal(cut.scores, faces.scores[overlaps])
+    if faces.landmarks is not None:
+        np.testing.assert_array_equal(cut.landmarks, faces.landmarks[overlaps])
     again = cut.clipped(width, height)
     assert_rows(again, cut, np.arange(len(cut)))
 
