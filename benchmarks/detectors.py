@@ -93,7 +93,7 @@ def main() -> None:
         try:
             detector = get_detector(spec)
         except GroupemoError as error:
-            print(f"| {spec} | not here: {error} | | | | | |")
+            print(f"| {spec} | not here: {str(error).splitlines()[0]} | | | | | |")
             continue
         row = measure(detector, truths)
         figures = " | ".join(f"{row[key]:.3f}" for key in ("precision", "recall", "F1", "AP"))

@@ -201,6 +201,8 @@ def blob(
 def padded(image: Image, least: int) -> Image:
     """Return `image` with black at the right and the bottom where a side is below `least`."""
     bottom, right = (max(0, least - side) for side in image.shape[:2])
+    if not bottom and not right:
+        return image
     return np.asarray(cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_CONSTANT), np.uint8)
 
 
