@@ -252,16 +252,16 @@ def _answer(evaluation: Evaluation, pairs: Sequence[Pair]) -> list[str]:
 def _runner_up(evaluation: Evaluation, pairs: Sequence[Pair]) -> list[str]:
     if len(pairs) < 2 or math.isnan(pairs[1].figures["end_to_end_macro_f1"].value):
         return []
-    row = evaluation.compare(_key(pairs[0]), _key(pairs[1])).loc["end_to_end_macro_f1"]
-    gap = Figure("gap", row["difference"], row["low"], row["high"])
+    rows = records(evaluation.compare(_key(pairs[0]), _key(pairs[1])).reset_index())
+    row = next(row for row in rows if row["figure"] == "end_to_end_macro_f1")
+    gap = Figure(row["figure"], row["difference"], row["low"], row["high"])
     verdict = (
         "more than the choice of photos would explain"
-        if row["low"] > 0
+        if gap.low > 0
         else "no more than the choice of photos could explain"
     )
-    return [
-        f"Next is {pairs[1].name}, {number(gap.value)} lower (95 % interval {gap.span}): {verdict}."
-    ]
+    lower = f"{number(gap.value)} lower (95 % interval {gap.span})"
+    return [f"Next is {pairs[1].name}, {lower}: {verdict}."]
 
 
 def _key(pair: Pair) -> tuple[str, str]:
