@@ -79,9 +79,10 @@ def draw_boxes(
     draw = ImageDraw.Draw(picture)
     rows = np.asarray(boxes, dtype=np.float64).reshape(-1, 4).tolist()
     hues = colors or [UNANSWERED] * len(rows)
-    line = max(1, round(_side(picture) / 350))
+    line = max(2, round(_side(picture) / 350))
+    edge = max(1, line // 3)
     for box, color in zip(rows, hues, strict=True):
-        draw.rectangle(_grown(box, line), outline="black", width=3 * line)
+        draw.rectangle(_grown(box, edge), outline="black", width=line + 2 * edge)
         draw.rectangle(box, outline=color, width=line)
     for box, text, color in zip(rows, captions, hues, strict=False):
         _draw_caption(draw, box, text, color, picture)
