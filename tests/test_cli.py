@@ -15,7 +15,7 @@ import pytest
 from conftest import ROOT
 from typer.testing import CliRunner
 
-from groupemo import __version__
+from groupemo import __version__, demo
 from groupemo.analysis import load_analyses
 from groupemo.cli import EXIT_CODES, app
 from groupemo.cli._console import figure, plain
@@ -114,6 +114,13 @@ def test_a_detector_that_raises_fails_photo_by_photo(photos):
 def test_too_many_pixels(photos):
     result = groupemo("detect", photos / "a.png", "-d", "all", "--max-pixels", 100, code=3)
     assert "over the limit of 100 pixels" in result.stderr
+
+
+def test_a_narrow_terminal_loses_nothing(photos, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    printed = groupemo("detect", photos / "b.png", "-d", "all").stdout
+    assert max(map(len, printed.splitlines())) <= 40
+    assert printed.count("1.00") == 3
 
 
 # --- names are untrusted ---------------------------------------------------------------------
@@ -215,7 +222,7 @@ def test_evaluate_leaves_tables_and_report_and_report_remakes_it(photos, tmp_pat
     page = out / "index.html"
     assert page.exists()
     page.unlink()
-    assert str(page) in groupemo("report", out).stdout.replace("\n", "")
+    assert groupemo("report", out).stdout == f"report: {page}\n"
     assert page.exists()
     assert json.loads(groupemo("report", out, "--json").stdout) == {"report": str(page)}
 
@@ -254,6 +261,80 @@ def test_evaluate_names_the_photo_that_could_not_be_read(photos, tmp_path):
     (photos / "a.png").write_bytes(b"no picture")
     result = evaluate(photos, tmp_path / "out", code=3)
     assert result.stderr.startswith(f"failed: {photos / 'a.png'}: not a picture")
+
+
+# --- models, samples, demo -------------------------------------------------------------------
+
+
+@pytest.fixture
+def bare(tmp_path, monkeypatch):
+    """A machine without model files, photos and network; return its cache folder."""
+    for variable in ("GROUPEMO_MODELS", "GROUPEMO_SAMPLES"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("GROUPEMO_OFFLINE", "1")
+    monkeypatch.setenv("GROUPEMO_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.mark.usefixtures("bare")
+def test_models_list_names_plugins_and_files():
+    told = json.loads(groupemo("models", "list", "--json").stdout)
+    assert {"yunet", "all", "fer", "cheerful"} <= {one["name"] for one in told["plugins"]}
+    [yunet] = [one for one in told["files"] if one["name"] == "yunet"]
+    assert (yunet["state"], yunet["path"], yunet["licence"]) == ("not here", None, "MIT")
+    printed = groupemo("models", "list").stdout
+    assert "Detectors and backends" in printed
+    assert "deepface-emotion-stand-in" in printed
+
+
+@pytest.mark.usefixtures("bare")
+def test_models_that_cannot_be_had():
+    result = groupemo("models", "pull", "yunet", "--json", code=1)
+    assert list(json.loads(result.stdout)["out_of_reach"]) == ["yunet"]
+    first, *more = result.stderr.splitlines()
+    assert first.startswith("error: yunet: ")
+    assert all(line.startswith("  ") for line in more)
+    assert "GROUPEMO_OFFLINE is set" in result.stderr
+
+
+@pytest.mark.usefixtures("bare")
+def test_models_path_of_what_is_not_here():
+    result = groupemo("models", "path", "yunet", "fer", code=1)
+    assert result.stderr == "error: not here: yunet fer; get with: groupemo models pull yunet fer\n"
+    assert "knows no 'nonesuch'" in groupemo("models", "path", "nonesuch", code=1).stderr
+
+
+def test_models_here_and_damaged(bare):
+    file = bare / "models" / "face_detection_yunet_2023mar.onnx"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"cut short")
+    told = json.loads(groupemo("models", "verify", "yunet", "--json", code=1).stdout)
+    assert told["yunet"]["state"] == "damaged"
+    assert "damaged" in groupemo("models", "verify", code=1).stdout
+    assert groupemo("models", "verify", "haar-frontal").stdout.count("here") == 1
+    assert groupemo("models", "path", "haar-frontal").stdout.endswith("frontalface_default.xml\n")
+
+
+@pytest.mark.usefixtures("bare")
+def test_samples_that_cannot_be_had_are_named(tmp_path):
+    listed = json.loads(groupemo("samples", "list", "--json").stdout)
+    result = groupemo("samples", "pull", "--out", tmp_path / "out", code=3)
+    assert {"name", "file", "licence", "sha256"} <= set(listed[0])
+    assert len(result.stderr.splitlines()) >= len(listed) - 5  # some are in packages that are here
+    assert f"out of reach: {listed[0]['file']}: GROUPEMO_OFFLINE is set" in result.stderr
+
+
+def test_demo_prints_the_scores_and_what_was_out_of_reach(photos, tmp_path, monkeypatch):
+    def run_demo(labels, folder, out):
+        grid = {"detectors": ["all"], "backends": ["cheerful"]}
+        evaluation = demo.evaluate(photos, tmp_path / "labels.csv", **grid)
+        return demo.Demo(evaluation, out / "index.html", {"far.jpg": "tried:\n  - a: gone\n  end"})
+
+    monkeypatch.setattr(demo, "run_demo", run_demo)
+    result = groupemo("demo", "--out", tmp_path)
+    assert result.stderr == "out of reach: far.jpg: a: gone\n"
+    assert "Matched: " in result.stdout
+    assert f"report: {tmp_path / 'index.html'}" in result.stdout
 
 
 # --- errors ----------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ a command needs it imports itself, so that `groupemo --help` is quick.
 
 from __future__ import annotations
 
-import os
 import sys
 import warnings
 from typing import Annotated, Any
@@ -39,18 +38,13 @@ class Root(TyperGroup):
         try:
             with warnings.catch_warnings():
                 warnings.showwarning = _show_warning
-                result = super().invoke(ctx)
-            sys.stdout.flush()
+                return super().invoke(ctx)
         except GroupemoError as error:
             complain(f"error: {error}")
             raise typer.Exit(1) from error
         except KeyboardInterrupt as error:
             complain("interrupted")
             raise typer.Exit(130) from error
-        except BrokenPipeError as error:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(1) from error
-        return result
 
 
 app = typer.Typer(

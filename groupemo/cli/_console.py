@@ -88,18 +88,20 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
         pad_edge=False,
         collapse_padding=True,
     )
+    console = Console(highlight=False)
     cells = [[_cell(value) for value in row] for row in rows]
-    for number, name in enumerate(columns):
-        words = [word for row in cells for word in row[number].plain.split()]
+    widths = [_longest_word(name, [row[at] for row in cells]) for at, name in enumerate(columns)]
+    fits = sum(widths) + 2 * len(widths) <= console.width
+    for name, width in zip(columns, widths, strict=True):
         table.add_column(
             name.removesuffix(">"),
             justify="right" if name.endswith(">") else "left",
             overflow="fold",
-            min_width=min(26, max(map(len, words), default=0)),
+            min_width=width if fits else None,
         )
     for row in cells:
         table.add_row(*row)
-    Console(highlight=False).print(table)
+    console.print(table)
 
 
 def print_json(value: Any) -> None:
@@ -161,9 +163,16 @@ def resumable(file: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
-        kept = f"what was done is kept in {file}; " if file.exists() else ""
+        begun = file.exists() and file.stat().st_size > 0
+        kept = f"what was done is kept in {file}; " if begun else ""
         complain(f"interrupted: {kept}run the same command again to go on")
         raise typer.Exit(130) from error
+
+
+def _longest_word(name: str, cells: Iterable[Text]) -> int:
+    """Return the width at which a column need not cut words; 26 is enough for most names."""
+    words = [name.removesuffix(">"), *(word for cell in cells for word in cell.plain.split())]
+    return min(26, max(map(len, words)))
 
 
 def _cell(value: object) -> Text:

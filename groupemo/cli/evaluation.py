@@ -21,6 +21,7 @@ from groupemo.cli._console import (
     is_stand_in,
     marked,
     note_stand_ins,
+    plain,
     print_json,
     print_note,
     print_table,
@@ -98,7 +99,7 @@ def report(
     if as_json:
         print_json({"report": page})
     else:
-        print_note(f"report: {page}")
+        typer.echo(plain(f"report: {page}"))
 
 
 def demo(
@@ -138,7 +139,7 @@ def _tell(evaluation: Evaluation, page: Path, as_json: bool) -> None:
         )
     else:
         _print_scores(evaluation, rows)
-        print_note(f"report: {page}")
+        typer.echo(plain(f"report: {page}"))
     end(failed)
 
 
