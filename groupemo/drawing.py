@@ -8,6 +8,7 @@ pixels and may stick out of the image.
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -28,6 +29,7 @@ __all__ = [
     "UNANSWERED",
     "blur_faces",
     "captions",
+    "data_uri",
     "draw_analysis",
     "draw_boxes",
     "encode_jpeg",
@@ -36,6 +38,7 @@ __all__ = [
 ]
 
 Pixels = NDArray[np.uint8]
+Rect = Sequence[float]
 
 COLORS: Mapping[str, str] = MappingProxyType(
     {
@@ -84,8 +87,9 @@ def draw_boxes(
     for box, color in zip(rows, hues, strict=True):
         draw.rectangle(_grown(box, edge), outline="black", width=line + 2 * edge)
         draw.rectangle(box, outline=color, width=line)
+    taken: list[Rect] = list(rows)
     for box, text, color in zip(rows, captions, hues, strict=False):
-        _draw_caption(draw, box, text, color, picture)
+        taken.append(_draw_caption(draw, box, text, color, taken))
     return np.asarray(picture)
 
 
@@ -162,6 +166,12 @@ def encode_jpeg(image: Pixels, max_side: int | None = None, *, quality: int = 85
     return buffer.getvalue()
 
 
+def data_uri(image: Pixels, max_side: int | None = None, *, quality: int = 85) -> str:
+    """Return an image as a JPEG inside an address, as a page's `src` takes it."""
+    data = base64.b64encode(encode_jpeg(image, max_side, quality=quality))
+    return "data:image/jpeg;base64," + data.decode()
+
+
 def read_again(analysis: Analysis, photo: Photo | None = None) -> Pixels:
     """Return the pixels an analysis was made of.
 
@@ -196,24 +206,45 @@ def _side(picture: Image.Image) -> float:
     return float(np.sqrt(picture.width * picture.height))
 
 
-def _grown(box: Sequence[float], by: float) -> list[float]:
+def _grown(box: Rect, by: float) -> list[float]:
     return [box[0] - by, box[1] - by, box[2] + by, box[3] + by]
 
 
 def _draw_caption(
-    draw: ImageDraw.ImageDraw, box: Sequence[float], text: str, color: str, picture: Image.Image
-) -> None:
-    """Write a caption above its box, or below where there is no room, wholly inside the image."""
-    least, most = max(9.0, _side(picture) / 75), max(11.0, _side(picture) / 35)
+    draw: ImageDraw.ImageDraw, box: Rect, text: str, color: str, taken: Sequence[Rect]
+) -> Rect:
+    """Write a caption at its box where it covers least, and return what it takes."""
+    picture = draw.im.size
+    side = float(np.sqrt(picture[0] * picture[1]))
+    least, most = max(9.0, side / 75), max(11.0, side / 35)
     wanted = (box[2] - box[0]) / max(1.0, 0.55 * len(text))
     font = _font(round(min(max(wanted, least), most)))
     pad = max(1, round(font.size / 6))
     left, top, right, bottom = font.getbbox(text)
-    wide, tall = right - left + 2 * pad, bottom - top + 2 * pad
-    x = min(max(0, box[0]), max(0, picture.width - wide))
-    y = box[1] - tall if box[1] >= tall else min(box[3], max(0, picture.height - tall))
-    draw.rectangle((x, y, x + wide, y + tall), fill=color, outline="black")
+    size = (right - left + 2 * pad, bottom - top + 2 * pad)
+    x, y = _free_spot(box, size, taken, picture)
+    area = [x, y, x + size[0], y + size[1]]
+    draw.rectangle(area, fill=color, outline="black")
     draw.text((x + pad - left, y + pad - top), text, font=font, fill=ink_on(color))
+    return area
+
+
+def _free_spot(
+    box: Rect, size: tuple[float, float], taken: Sequence[Rect], picture: tuple[int, int]
+) -> tuple[float, float]:
+    """Return the corner, above or below a box and inside the image, that covers least."""
+    (x1, y1, x2, y2), (wide, tall) = box, size
+    spots = [(x, y) for y in (y1 - tall, y2) for x in (x1, x2 - wide, (x1 + x2 - wide) / 2)]
+    room = np.maximum(0, np.array(picture) - size)
+    corners = np.clip(np.array(spots), 0, room)
+    areas = np.concatenate([corners, corners + size], axis=1)[:, None]
+    others = np.asarray(taken)[None]
+    sides = np.minimum(areas[..., 2:], others[..., 2:]) - np.maximum(
+        areas[..., :2], others[..., :2]
+    )
+    covered = np.prod(np.clip(sides, 0, None), axis=-1).sum(axis=1)
+    x, y = corners[covered.argmin()].tolist()
+    return x, y
 
 
 @lru_cache(maxsize=64)

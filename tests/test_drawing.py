@@ -76,6 +76,18 @@ def test_a_caption_without_room_above_goes_below():
     assert rows.max() > 95
 
 
+def test_captions_of_neighbours_do_not_cover_each_other_or_their_faces():
+    image = np.zeros((300, 400, 3), np.uint8)
+    boxes = [[100, 100, 130, 140], [135, 100, 165, 140]]
+    hues = ["#e69f00", "#d55e00"]
+    together = draw_boxes(image, boxes, ["happy 100%", "angry 100%"], hues)
+    for box, text, hue in zip(boxes, ("happy 100%", "angry 100%"), hues, strict=True):
+        ink = tuple(int(hue[i : i + 2], 16) for i in (1, 3, 5))
+        alone = draw_boxes(image, [box], [text], [hue])
+        areas = [(each == ink).all(axis=2).sum() for each in (together, alone)]
+        assert areas[0] == areas[1]
+
+
 def test_captions_say_the_answer_or_that_there_is_none():
     texts, hues = captions(answers("happy", None), tuple(COLORS))
     assert texts == ["happy 70%", "no answer"]

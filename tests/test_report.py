@@ -300,6 +300,7 @@ def test_an_analysis_shows_itself_with_its_photo(tmp_path):
     assert page.all("img")[0]["src"].startswith("data:image/jpeg;base64,")
     assert page.tables[0][1][:2] == ["0 ", "happy 70% "]
     assert page.tables[0][2][1:] == ["no answer ", "\N{EN DASH} "]
+    assert len(page.all("img")) == 3  # the photo and a face a row
     (tmp_path / scene.name).unlink()
     page = Page(one._repr_html_())
     assert not page.all("img")

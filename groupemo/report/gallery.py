@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from groupemo.boxes import xywh_to_xyxy
-from groupemo.drawing import COLORS, UNANSWERED, blur_faces, draw_boxes, encode_jpeg, read_again
+from groupemo.drawing import COLORS, UNANSWERED, blur_faces, data_uri, draw_boxes, read_again
 from groupemo.errors import PhotoError
 from groupemo.evaluation import Evaluation
 from groupemo.scores import Scores
@@ -162,7 +161,7 @@ def _cut(
     if not show_faces:
         seen = [runs[0].labelled.boxes, *(run.analysis.faces.boxes for run in runs)]
         image = blur_faces(image, np.concatenate(seen))
-    return {box: _data_uri(_context(image, box, color)) for box, color in boxes.items()}
+    return {box: data_uri(_context(image, box, color), quality=75) for box, color in boxes.items()}
 
 
 def _context(image: Pixels, box: Box, color: str) -> Pixels:
@@ -176,7 +175,3 @@ def _context(image: Pixels, box: Box, color: str) -> Pixels:
     size = (max(1, round(region.width * factor)), max(1, round(region.height * factor)))
     corners = (np.array([x1, y1, x2, y2]) - [left, top, left, top]) * factor
     return draw_boxes(np.asarray(region.resize(size)), [corners], colors=[color])
-
-
-def _data_uri(image: Pixels) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(encode_jpeg(image, quality=75)).decode()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import base64
+import math
+from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from groupemo.analysis import Analysis
-from groupemo.drawing import captions, draw_analysis, encode_jpeg, read_again
+from groupemo.drawing import captions, data_uri, draw_analysis, read_again
 from groupemo.errors import PhotoError
 from groupemo.evaluation import Evaluation
 from groupemo.report.content import summarize
@@ -18,6 +20,9 @@ __all__ = ["analysis_html", "evaluation_html"]
 MAX_SIDE = 900
 """Pixels of the longer side of a photo in a notebook."""
 
+THUMB = 32
+"""Pixels of the longer side of a face in the table."""
+
 
 def analysis_html(analysis: Analysis) -> str:
     """Return the photo with its faces drawn, and a table of probabilities, a row a face.
@@ -25,13 +30,21 @@ def analysis_html(analysis: Analysis) -> str:
     The photo is left out, with the reason, where it is out of reach. Faces are
     not blurred: it is the reader's own notebook.
     """
-    source, reason = _picture(analysis)
     texts, hues = captions(analysis.probs, analysis.classes)
-    faces = [
-        {"text": text, "color": hue, "probs": [] if np.isnan(row).any() else row.tolist()}
-        for text, hue, row in zip(texts, hues, analysis.probs, strict=True)
+    source, faces, reason = "", [""] * len(analysis), ""
+    try:
+        image = read_again(analysis)
+        source = data_uri(draw_analysis(image, analysis), MAX_SIDE)
+        faces = [data_uri(face, 2 * THUMB) for face in _cut(image, analysis)]
+    except PhotoError as error:
+        reason = str(error)
+    rows = [
+        {"face": face, "text": text, "color": hue, "probs": _probs(row)}
+        for face, text, hue, row in zip(faces, texts, hues, analysis.probs, strict=True)
     ]
-    return render("analysis.html", analysis=analysis, faces=faces, source=source, reason=reason)
+    return render(
+        "analysis.html", analysis=analysis, rows=rows, source=source, reason=reason, side=THUMB
+    )
 
 
 def evaluation_html(evaluation: Evaluation) -> str:
@@ -39,10 +52,11 @@ def evaluation_html(evaluation: Evaluation) -> str:
     return render("evaluation.html", evaluation=evaluation, pairs=summarize(evaluation))
 
 
-def _picture(analysis: Analysis) -> tuple[str, str]:
-    """Return the photo as a data URI, or nothing and the reason."""
-    try:
-        image = draw_analysis(read_again(analysis), analysis)
-    except PhotoError as error:
-        return "", str(error)
-    return "data:image/jpeg;base64," + base64.b64encode(encode_jpeg(image, MAX_SIDE)).decode(), ""
+def _cut(image: NDArray[np.uint8], analysis: Analysis) -> Iterator[NDArray[np.uint8]]:
+    """Yield the whole pixels of each face."""
+    for x1, y1, x2, y2 in analysis.faces.boxes.tolist():
+        yield image[int(y1) : math.ceil(y2), int(x1) : math.ceil(x2)]
+
+
+def _probs(row: NDArray[np.float64]) -> list[float]:
+    return [] if np.isnan(row).any() else list(row.tolist())
