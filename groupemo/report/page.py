@@ -38,7 +38,7 @@ def write_report(
         Made where it is missing; files of an earlier report are replaced.
     show_faces : bool
         Show faces as they are. By default every labelled or detected face is
-        unrecognizable.
+        unrecognizable; one that nobody labelled or found may still show.
     title : str, optional
 
     Returns
