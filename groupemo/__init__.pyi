@@ -4,6 +4,7 @@ from .analysis import load_analyses as load_analyses
 from .analysis import save_analyses as save_analyses
 from .catalog import list_backends as list_backends
 from .catalog import list_detectors as list_detectors
+from .crops import crop as crop
 from .emotions import EMOTIONS as EMOTIONS
 from .evaluation import Evaluation as Evaluation
 from .evaluation import evaluate as evaluate

@@ -139,7 +139,6 @@ class Analysis:
                 "provenance": self.provenance,
                 "path": self.path,
             },
-            ensure_ascii=False,
             allow_nan=False,
         )
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -412,7 +413,7 @@ def _crops(faces: pd.DataFrame, photos: Mapping[str, Photo]) -> list[NDArray[np.
     for name, rows in faces.groupby("photo").groups.items():
         try:
             photo = photos[str(name)]
-            image = photo.decode(photo.load())
+            image = photo.decode(photo.load(), max_pixels=sys.maxsize)  # it was let in before
         except (KeyError, PhotoError):
             continue
         for row in rows:

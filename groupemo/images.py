@@ -12,6 +12,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import io
+import os
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -155,7 +156,7 @@ def _expand(item: Any, number: int) -> Iterator[Photo]:
             inside = file.relative_to(path)
             hidden = any(part.startswith(".") for part in inside.parts)
             if file.suffix.lower() in SUFFIXES and file.is_file() and not hidden:
-                yield Photo(inside.as_posix(), file)
+                yield Photo(_text(inside.as_posix()), file)
     elif glob.has_magic(str(item)) and not path.exists():
         for name in sorted(glob.glob(str(path), recursive=True)):
             if Path(name).is_file():
@@ -169,7 +170,7 @@ def _single(item: Any, number: int) -> Photo:
         return item
     if isinstance(item, str | Path):
         path = _path(item)
-        return Photo(path.name, path)
+        return Photo(_text(path.name), path)
     if isinstance(item, bytes | np.ndarray):
         return Photo(f"image-{number}", item)
     if hasattr(item, "read"):
@@ -192,6 +193,11 @@ def _read(file: BinaryIO, number: int) -> bytes:
     if not isinstance(data, bytes):
         raise PhotoError(f"{_file_name(file, number)}: open it as a binary file (mode 'rb')")
     return data
+
+
+def _text(name: str) -> str:
+    """Return a file name as text that can be written: bytes that are no UTF-8 are spelled out."""
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def _file_name(file: BinaryIO, number: int) -> str:

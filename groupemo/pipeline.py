@@ -213,6 +213,8 @@ def load_engines(
     max_pixels: int,
 ) -> list[Engine]:
     """Return an engine a worker: an object is shared, with its lock; of a spec each has its own."""
+    if isinstance(detectors, str) or isinstance(backends, str):
+        raise OptionError("detectors and backends are lists: write ['yunet'], not 'yunet'")
     finders = [each if isinstance(each, str) else DETECTORS.load(each) for each in detectors]
     readers = [each if isinstance(each, str) else BACKENDS.load(each) for each in backends]
     return [Engine.load(finders, readers, max_pixels) for _ in range(_worker_count(workers))]

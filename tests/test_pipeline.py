@@ -611,3 +611,17 @@ def test_progress_shows_on_a_terminal(monkeypatch):
     assert terminal.getvalue() == ""
     run(arrays(3))
     assert "3/3" in terminal.getvalue()
+
+
+def test_a_file_name_that_is_no_text_is_spelled_out(tmp_path):
+    odd = os.fsencode(tmp_path) + b"/caf\xe9.png"
+    with open(odd, "wb") as file:
+        file.write(make_scene(["happy"]).encoded("png"))
+    [analysis] = run(tmp_path, out=tmp_path / "run.jsonl")
+    assert analysis.photo == "caf\\xe9.png"
+    assert load_analyses(tmp_path / "run.jsonl")[0].path == os.fsdecode(odd)
+
+
+def test_one_name_is_not_taken_for_a_list_of_letters():
+    with pytest.raises(OptionError, match=r"write \['yunet'\]"):
+        analyze_grid(arrays(1), detectors="yunet", backends=["fer"])

@@ -10,7 +10,7 @@ import dlib
 import numpy as np
 
 from groupemo.detectors._base import Found, Image, Whole, checked
-from groupemo.models import store
+from groupemo.models.resolver import sha256_of
 
 __all__ = ["Hog"]
 
@@ -60,4 +60,4 @@ class Hog(Whole):
 @cache
 def _sha256() -> str:
     """Return the digest of dlib's extension module: the detector is compiled into it."""
-    return store.sha256_of(Path(_dlib_pybind11.__file__))
+    return sha256_of(Path(_dlib_pybind11.__file__))

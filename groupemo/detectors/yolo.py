@@ -16,6 +16,7 @@ from groupemo.detectors._tiling import FixedSize
 from groupemo.detectors._yolo import check_one_class, decoder
 from groupemo.errors import ModelError, OptionError
 from groupemo.models import store
+from groupemo.models.resolver import sha256_of
 from groupemo.models.session import open_session, run
 
 __all__ = ["DEFAULTS", "Yolo", "letterbox"]
@@ -173,6 +174,6 @@ def _file(model: str | Path) -> tuple[Path, str]:
         file = store.fetch(str(model))
         return file.path, file.sha256
     try:
-        return path, store.sha256_of(path)
+        return path, sha256_of(path)
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror}") from error

@@ -89,9 +89,28 @@ class Entry:
     group: bool = False
 
     @property
-    def file_in_cache(self) -> str:
-        """Its name in the cache, where files of the same name must not meet."""
-        return f"{self.name}-{self.file}" if self.stand_in or not self.sha256 else self.file
+    def place(self) -> str:
+        """Where the cache keeps it: two files of the same name must not meet."""
+        return f"{self.name}/{self.file}" if self.stand_in or not self.sha256 else self.file
+
+
+@dataclass(frozen=True)
+class Search:
+    """Where a file is on this machine, or why nowhere.
+
+    Parameters
+    ----------
+    path : Path or None
+        The file, proven.
+    absent : tuple of str
+        Places without such a file.
+    wrong : tuple of str
+        Places whose file of that name is not it, and how one can tell.
+    """
+
+    path: Path | None
+    absent: tuple[str, ...]
+    wrong: tuple[str, ...]
 
 
 class Resolver:
@@ -134,15 +153,19 @@ class Resolver:
         """The folder fetched files are kept in."""
         return cache_dir() / self.folder
 
-    def find(self, entry: Entry) -> tuple[Path | None, list[str]]:
-        """Return the file if it is on this machine, and why other places do not have it."""
-        reasons: list[str] = []
+    def find(self, entry: Entry) -> Search:
+        """Look for the file on this machine; nothing is fetched."""
+        absent: list[str] = []
+        wrong: list[str] = []
         for place, path in self._local(entry):
+            if not path.exists():
+                absent.append(f"{place}: no {path.name}")
+                continue
             problem = self._problem(entry, path)
             if problem is None:
-                return path, reasons
-            reasons.append(f"{place}: {problem}")
-        return None, reasons
+                return Search(path, tuple(absent), tuple(wrong))
+            wrong.append(f"{place}: {problem}")
+        return Search(None, tuple(absent), tuple(wrong))
 
     def fetch(self, name: str) -> Path:
         """Return the file's path, fetching it if it is not on this machine.
@@ -153,9 +176,10 @@ class Resolver:
             If no source has it; lists every source and why it failed.
         """
         entry = self.entry(name)
-        path, reasons = self.find(entry)
-        if path is not None:
-            return path
+        here = self.find(entry)
+        if here.path is not None:
+            return here.path
+        reasons = [*here.wrong, *here.absent]
         if os.environ.get("GROUPEMO_OFFLINE", "") not in ("", "0"):
             reasons.append("GROUPEMO_OFFLINE is set: the network is not asked")
         else:
@@ -174,7 +198,7 @@ class Resolver:
         mirror = os.environ.get(self.mirror)
         if mirror and entry.sha256:
             yield f"mirror folder {mirror}", Path(mirror).expanduser() / entry.file
-        yield f"cache {self.cache}", self.cache / entry.file_in_cache
+        yield f"cache {self.cache}", self.cache / entry.place
         for source in entry.sources:
             if source.startswith("package:"):
                 package, _, inside = source.removeprefix("package:").partition("/")
@@ -186,8 +210,6 @@ class Resolver:
         """Say why `path` is not the entry's file, or None if it is."""
         try:
             got = sha256_of(path)
-        except FileNotFoundError:
-            return f"no {path.name}"
         except OSError as error:
             return f"{path.name} cannot be read: {error.strerror}"
         return self._wrong_bytes(entry, got, path.stat().st_size)
@@ -217,7 +239,7 @@ class Resolver:
         problem = problems.get(entry.name, "the file is not in it")
         if problem:
             raise _SourceFailed(problem)
-        return self.cache / entry.file_in_cache
+        return self.cache / entry.place
 
     def _from_distribution(self, source: str) -> Iterator[tuple[Entry, bytes]]:
         """Yield every entry of this catalog that the same distribution holds."""
@@ -234,7 +256,7 @@ class Resolver:
 
     def _keep(self, entry: Entry, data: bytes) -> None:
         try:
-            write_atomically(self.cache / entry.file_in_cache, data)
+            write_atomically(self.cache / entry.place, data)
         except OutputError as error:
             raise ModelError(f"{error}; set GROUPEMO_CACHE to a folder that can be") from error
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from groupemo.errors import ModelError
 from groupemo.models.resolver import Entry, Resolver, cache_dir, sha256_of
 
-__all__ = ["MODELS", "ModelFile", "ModelStatus", "cache_dir", "derived", "fetch", "list_models",
-           "sha256_of", "verify"]  # fmt: skip
+__all__ = ["MODELS", "ModelFile", "ModelStatus", "derived", "fetch", "list_models"]
 
 MODELS = Resolver("models.toml", "GROUPEMO_MODELS", "models")
 """The catalog of model files."""
@@ -27,14 +26,11 @@ class ModelFile:
     name : str
         Its name in the store.
     path : Path
-        Where it is; the file name is upstream's, or ends in it.
+        Where it is, under upstream's file name.
     sha256 : str
     licence : str
     stand_in : bool
         True for weights that only fill the place of the published ones.
-    pinned : bool
-        False where upstream's checksum is not known: `sha256` says what lies there,
-        not that it is right.
     """
 
     name: str
@@ -42,7 +38,6 @@ class ModelFile:
     sha256: str
     licence: str
     stand_in: bool
-    pinned: bool = True
 
 
 @dataclass(frozen=True)
@@ -74,35 +69,13 @@ def fetch(name: str) -> ModelFile:
     """
     path = MODELS.fetch(name)
     entry = MODELS.entry(name)
-    return ModelFile(name, path, sha256_of(path), entry.licence, entry.stand_in, bool(entry.sha256))
+    return ModelFile(name, path, sha256_of(path), entry.licence, entry.stand_in)
 
 
 def list_models() -> list[ModelStatus]:
     """Return every entry and where it is; nothing is fetched."""
-    statuses = []
-    for entry in MODELS.entries.values():
-        path, problems = MODELS.find(entry)
-        wrong = tuple(problem for problem in problems if ": no " not in problem)
-        statuses.append(ModelStatus(entry, path, wrong))
-    return statuses
-
-
-def verify(names: Iterable[str] | None = None) -> dict[str, tuple[str, ...]]:
-    """Check the files that are here; return by name what is wrong, nothing where all is right.
-
-    Parameters
-    ----------
-    names : iterable of str, optional
-        Names in the store; by default all.
-
-    Raises
-    ------
-    ModelError
-        If a name is unknown.
-    """
-    chosen = MODELS.entries if names is None else {name: MODELS.entry(name) for name in names}
-    return {status.entry.name: status.problems for status in list_models()
-            if status.entry.name in chosen}  # fmt: skip
+    found = ((entry, MODELS.find(entry)) for entry in MODELS.entries.values())
+    return [ModelStatus(entry, here.path, here.wrong) for entry, here in found]
 
 
 def derived(name: str, source: ModelFile, make: Callable[[Path, Path], None]) -> Path:
