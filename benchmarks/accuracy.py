@@ -23,7 +23,7 @@ from groupemo.scores import Scores
 
 ROOT = Path(__file__).resolve().parent.parent
 DETECTORS = ("yunet", "haar", "haar-1.32", "hog", "yolo", "mtcnn", "retinaface", "ssd", "ssd-rfb")
-BACKENDS = ("fer", "deepface")
+BACKENDS = ("fer", "deepface", "prior")
 SETS = {"group_emotion_real9": 0.3, "collages": 0.5}
 """Folder -> least IoU: boxes of the first are drawn wider than a detector's."""
 

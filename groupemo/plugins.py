@@ -385,6 +385,9 @@ BACKENDS: Registry[Backend] = Registry(
             ("deepface-emotion",),
             instead=("deepface-emotion-stand-in",),
         ),
+        "prior": BuiltIn(
+            "groupemo.backends.prior:Prior", "always the same answer: what every model has to beat"
+        ),
         "onnx": BuiltIn("groupemo.backends.onnx:Onnx", "any emotion ONNX file with a description"),
     },
 )
