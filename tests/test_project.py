@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.metadata
 import re
+import sys
 import tomllib
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from conftest import ROOT
@@ -35,3 +40,29 @@ def test_links_to_our_own_files_lead_somewhere(page: str) -> None:
 def test_changelog_tells_of_this_version() -> None:
     version = (ROOT / "groupemo" / "_version.py").read_text().split('"')[-2]
     assert f"## [{version}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_every_library_imported_is_declared() -> None:
+    extras = PROJECT["optional-dependencies"]
+    declared = {
+        _plain(line) for line in [*PROJECT["dependencies"], *extras["heic"], *extras["xlsx"]]
+    }
+    owners = {**importlib.metadata.packages_distributions(), "dlib": ["dlib-bin"]}
+    ours = sys.stdlib_module_names | {"groupemo"}
+    imported = {name for path in (ROOT / "groupemo").rglob("*.py") for name in _imported(path)}
+    undeclared = {
+        name for name in imported - ours if not declared & set(map(_plain, owners.get(name, [])))
+    }
+    assert not undeclared
+
+
+def _plain(requirement: str) -> str:
+    return re.split(r"[<>=\[]", requirement)[0].lower().replace("_", "-")
+
+
+def _imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
