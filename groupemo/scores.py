@@ -119,8 +119,9 @@ class Scores:
 
         `matched_*` judge the classifier alone, on faces that were found and
         answered; `end_to_end_*` the whole way; `detection_*` the detector. Cross-entropy
-        is in nats. `detection_ap50` is COCO's average precision at this `min_iou`'s
-        matching threshold of 0.5. An undefined figure is NaN.
+        is in nats. `detection_ap50` is COCO's average precision at an IoU of 0.5,
+        whatever `min_iou`, over the detections kept: a detector's `min_score` cuts
+        its curve off. An undefined figure is NaN.
         """
         total = self.tally
         counts = {
@@ -163,7 +164,11 @@ class Scores:
         )
 
     def intervals(self, *, draws: int = DRAWS, seed: int = 0) -> dict[str, tuple[float, float]]:
-        """Return 95 % intervals of the headline figures, drawing photos with replacement."""
+        """Return 95 % intervals of the headline figures, drawing photos with replacement.
+
+        NaN for fewer than two photos; see `groupemo.metrics.uncertainty` for what
+        an interval does not know.
+        """
         weights = draw_weights(len(self.photos), draws=draws, seed=seed)
         return {
             name: interval(bootstrap(self.stacked(), statistic, weights))

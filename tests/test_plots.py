@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 from report_scenes import HAPPY, SAD, answers, evaluation
 
-from groupemo import EMOTIONS, Faces
+from groupemo import EMOTIONS, Evaluation, Faces
 from groupemo.errors import OptionError
 from groupemo.plots import draw_faces, plot_comparison, plot_confusion, plot_per_class
 
@@ -78,3 +78,10 @@ def test_axes_given_are_axes_returned(made):
 def test_pyplot_is_never_loaded():
     code = "import groupemo.plots, sys; assert 'matplotlib.pyplot' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_comparison_of_one_photo_has_dots_alone(made):
+    one = Evaluation.of(made.labels.only(["party.png"]), [made.scores[0].photos[0].analysis])
+    ax = drawn(plot_comparison(one))
+    assert np.isfinite(ax.lines[0].get_xdata()).all()
+    assert not np.isfinite(ax.collections[0].get_segments()).any()

@@ -256,6 +256,19 @@ def test_a_pair_without_any_answer_has_dashes_beside_one_with(tmp_path):
     assert "No wrong expression" in page.text
 
 
+def test_one_photo_has_no_interval(tmp_path):
+    scene = make_scene(["happy"])
+    labels = write_scenes([scene], tmp_path)
+    boxes = scene.labelled.boxes
+    runs = [analysis(scene, tmp_path, boxes, [word], ("eye", word)) for word in ("happy", "sad")]
+    grid = Evaluation.of(labels, runs)
+    said = " ".join(describe(grid).answer)
+    assert "interval " not in said
+    assert "Next is eye x sad, 1.00 lower." in said
+    assert "One photo says nothing about others" in said
+    assert " to " not in page_of(grid, tmp_path / "out").tables[0][2][1]
+
+
 def test_photos_out_of_reach_leave_words_in_the_gallery(made, tmp_path):
     (tmp_path / "party.png").unlink()
     page = page_of(made, tmp_path / "out")

@@ -4,6 +4,16 @@ Faces of one photo share its light, its camera and its occasion, so photos are
 drawn, not faces (the cluster bootstrap: Davison and Hinkley, *Bootstrap Methods
 and their Application*, 1997, section 3.8). Tallies add, so drawing photos again
 is a sum with whole weights, and all draws are one matrix product.
+
+What an interval does not know
+------------------------------
+- It speaks of photos like these. One photo says nothing about others: no
+  interval. A few say little, and where every photo gives the same figure, such
+  as a recall of 1, the interval has no width and claims too much.
+- A draw in which a figure is not defined is left out.
+- A draw may hold no face of a rare class; its macro averages are then taken
+  over the other classes, so their intervals are lopsided where a class is in a
+  few photos only.
 """
 
 from __future__ import annotations
@@ -22,9 +32,12 @@ DRAWS = 2000
 
 
 def draw_weights(n: int, *, draws: int = DRAWS, seed: int = 0) -> NDArray[np.int64]:
-    """Return how often each of `n` photos is in each draw, shape (draws, n), rows summing to n."""
-    if not n:
-        return np.zeros((draws, 0), dtype=np.int64)
+    """Return how often each of `n` photos is in each draw, shape (draws, n), rows summing to n.
+
+    Fewer than two photos give no draw, shape (0, n): drawn again, one is always itself.
+    """
+    if n < 2:
+        return np.zeros((0, n), dtype=np.int64)
     return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=draws)
 
 
@@ -59,7 +72,14 @@ def bootstrap(
 
 
 def interval(drawn: ArrayLike, *, level: float = 0.95) -> tuple[float, float]:
-    """Return the percentile interval of draws, shape (draws,); NaN where none is defined."""
+    """Return the percentile interval of the draws that are defined; NaN where none is.
+
+    Parameters
+    ----------
+    drawn : array_like, shape=(draws,)
+    level : float
+        The share of draws inside.
+    """
     values = np.asarray(drawn, dtype=np.float64)
     values = values[np.isfinite(values)]
     if not len(values):

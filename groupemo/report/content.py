@@ -235,8 +235,7 @@ def _answer(evaluation: Evaluation, pairs: Sequence[Pair]) -> list[str]:
         ]
     lead = "came closest to the hand labels" if len(pairs) > 1 else "was compared with hand labels"
     sentences = [
-        f"{best.name} {lead}: end-to-end macro-F1 {number(headline.value)}"
-        f" (95 % interval {headline.span}).",
+        f"{best.name} {lead}: end-to-end macro-F1 {number(headline.value)}{_interval(headline)}.",
         f"It found {figures['detection_recall'].of.removesuffix(' faces')} labelled faces; where"
         " it found a face and answered, it gave the labelled expression on"
         f" {figures['matched_accuracy'].of}.",
@@ -244,7 +243,9 @@ def _answer(evaluation: Evaluation, pairs: Sequence[Pair]) -> list[str]:
     sentences += _runner_up(evaluation, pairs)
     if best.stand_in:
         sentences.append(f"Mind the {STAND_IN}.")
-    if judged < FEW_PHOTOS:
+    if judged == 1:
+        sentences.append("One photo says nothing about others: there are no intervals.")
+    elif judged < FEW_PHOTOS:
         sentences.append(f"With so few photos ({judged}), the intervals themselves are rough.")
     return sentences
 
@@ -255,13 +256,19 @@ def _runner_up(evaluation: Evaluation, pairs: Sequence[Pair]) -> list[str]:
     rows = records(evaluation.compare(_key(pairs[0]), _key(pairs[1])).reset_index())
     row = next(row for row in rows if row["figure"] == "end_to_end_macro_f1")
     gap = Figure(row["figure"], row["difference"], row["low"], row["high"])
+    next_best = f"Next is {pairs[1].name}, {number(gap.value)} lower{_interval(gap)}"
+    if not gap.span:
+        return [f"{next_best}."]
     verdict = (
         "more than the choice of photos would explain"
         if gap.low > 0
         else "no more than the choice of photos could explain"
     )
-    lower = f"{number(gap.value)} lower (95 % interval {gap.span})"
-    return [f"Next is {pairs[1].name}, {lower}: {verdict}."]
+    return [f"{next_best}: {verdict}."]
+
+
+def _interval(figure: Figure) -> str:
+    return f" (95 % interval {figure.span})" if figure.span else ""
 
 
 def _key(pair: Pair) -> tuple[str, str]:
