@@ -12,10 +12,12 @@ from .evaluation import load_evaluation as load_evaluation
 from .evaluation import score as score
 from .faces import Faces as Faces
 from .images import read_photo as read_photo
+from .label_csv import load_labels as load_labels
+from .label_csv import save_labels as save_labels
+from .label_formats import export_labels as export_labels
+from .label_formats import import_labels as import_labels
 from .labels import LabelledFaces as LabelledFaces
 from .labels import Labels as Labels
-from .labels import load_labels as load_labels
-from .labels import save_labels as save_labels
 from .pipeline import analyze as analyze
 from .pipeline import analyze_all as analyze_all
 from .pipeline import analyze_grid as analyze_grid

@@ -9,7 +9,7 @@ from typing import Any
 
 from groupemo.errors import GroupemoError, ModelError
 from groupemo.evaluation import Evaluation, evaluate
-from groupemo.labels import load_labels
+from groupemo.label_csv import load_labels
 from groupemo.plugins import BACKENDS, DETECTORS, Registry
 from groupemo.report import write_report
 from groupemo.samples import fetch_samples

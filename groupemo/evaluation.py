@@ -24,7 +24,8 @@ from groupemo.environment import versions
 from groupemo.errors import AnalysisError, LabelError, OptionError, PhotoError
 from groupemo.files import write_atomically
 from groupemo.images import MAX_PIXELS, Photo, find_photos
-from groupemo.labels import Labels, load_labels, save_labels
+from groupemo.label_csv import load_labels, save_labels
+from groupemo.labels import Labels
 from groupemo.metrics.uncertainty import DRAWS, bootstrap, draw_weights, interval
 from groupemo.pipeline import load_engines, stream
 from groupemo.plugins import Backend, Detector

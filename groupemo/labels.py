@@ -1,8 +1,8 @@
-"""Faces labelled by hand, and the CSV file they are kept in.
+"""Faces labelled by hand: the words, one photo's faces, and all photos.
 
 Conventions
 -----------
-Boxes are `[x1, y1, x2, y2]` in pixels in memory and `x, y, w, h` in the file.
+Boxes are `[x1, y1, x2, y2]` in pixels in memory; files and messages say `x, y, w, h`.
 A label is an index into `EMOTIONS`, or one of two words that are no emotion:
 
 - `UNSURE`: a real face whose perceived expression is not known. It counts for
@@ -10,28 +10,16 @@ A label is an index into `EMOTIONS`, or one of two words that are no emotion:
 - `IGNORE`: a region to leave out. A detector that finds it is not wrong, and
   neither is one that does not.
 
-The file is UTF-8 CSV, one face a row::
-
-    image,x,y,w,h,emotion[,annotator][,sha256][,complete][,votes_angry ...][,any other column]
-
-A photo without a face is a row with an empty box and no emotion. `complete`
-is `no` where a photo has visible faces that nobody labelled. Where several
-annotators name the same box, the face is one with votes; its label is the word
-with most votes, or unsure in a tie. What each of them wrote is kept for saving.
+Where several annotators name the same box, the face is one with votes; its label
+is the word with most votes, or unsure in a tie. What each of them wrote is kept.
 """
 
 from __future__ import annotations
 
-import csv
 import difflib
-import io
-import math
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -39,7 +27,6 @@ from numpy.typing import ArrayLike, NDArray
 from groupemo import boxes as _boxes
 from groupemo.emotions import CONTEMPT, EMOTIONS, parse_emotion
 from groupemo.errors import LabelError, OptionError
-from groupemo.files import write_atomically
 
 __all__ = [
     "IGNORE",
@@ -47,9 +34,7 @@ __all__ = [
     "LabelledFaces",
     "Labels",
     "label_word",
-    "load_labels",
     "parse_label",
-    "save_labels",
 ]
 
 UNSURE = -1
@@ -59,18 +44,17 @@ IGNORE = -2
 """A region to leave out: neither missed nor a phantom."""
 
 _SPECIAL = {"unsure": UNSURE, "unknown": UNSURE, "ignore": IGNORE}
-_REQUIRED = ("image", "x", "y", "w", "h", "emotion")
-_OPTIONAL = ("annotator", "sha256", "complete")
-_VOTES = "votes_"
-_COMPLETE = {
-    "": None,
-    "yes": True,
-    "true": True,
-    "1": True,
-    "no": False,
-    "false": False,
-    "0": False,
-}
+
+CODES = (*range(len(EMOTIONS)), UNSURE, IGNORE)
+"""Every label, in the order of ballots and of other tools' class lists."""
+
+REQUIRED = ("image", "x", "y", "w", "h", "emotion")
+OPTIONAL = ("annotator", "sha256", "complete")
+VOTES = "votes_"
+"""Columns of a label file that have a meaning; further ones start with `VOTES`."""
+
+
+_Array = TypeVar("_Array", bound=NDArray[Any])
 
 
 def parse_label(word: str, *, contempt: str = "refuse") -> int:
@@ -238,9 +222,7 @@ class LabelledFaces:
                 f"{name}: the box x, y, w, h = {box} lies outside the photo, which has"
                 f" {width:g} x {height:g} pixels: are the labels of this photo, at this size?"
             )
-        return LabelledFaces(
-            cut, self.labels, self.votes, self.complete, self.annotators, self.extra
-        )
+        return replace(self, boxes=cut)
 
     def merged(self) -> LabelledFaces:
         """Return one face a box: where several rows share a box, their votes are added.
@@ -253,7 +235,7 @@ class LabelledFaces:
             return self
         ballots = np.stack([_ballots(self)[rows].sum(axis=0) for rows in groups])
         winners = [
-            int(self.labels[rows[0]]) if len(rows) == 1 else _winner(ballot)
+            int(self.labels[rows[0]]) if len(rows) == 1 else winner(ballot)
             for rows, ballot in zip(groups, ballots, strict=True)
         ]
         return LabelledFaces(
@@ -274,28 +256,17 @@ def _checked_boxes(values: ArrayLike) -> NDArray[np.float32]:
     if array.ndim != 2 or array.shape[1] != 4:
         raise LabelError(f"labels: boxes have shape {array.shape}, expected (m, 4)")
     finite = np.isfinite(array).all(axis=1, keepdims=True)
-    bad = np.flatnonzero(~_boxes.nonempty(np.where(finite, array, 0)))
-    if len(bad):
-        raise LabelError(
-            f"labels: boxes[{bad[0]}] is {array[bad[0]].tolist()}: expected finite numbers with"
-            " x2 > x1 and y2 > y1 (was it x, y, w, h?)"
-        )
-    array.setflags(write=False)
-    return array
+    good = _boxes.nonempty(np.where(finite, array, 0))
+    hint = "finite numbers with x2 > x1 and y2 > y1 (was it x, y, w, h?)"
+    return _frozen("boxes", array, good, hint)
 
 
 def _checked_labels(values: ArrayLike, m: int) -> NDArray[np.int64]:
     array = np.array(values, dtype=np.int64)
     if array.shape != (m,):
         raise LabelError(f"labels: labels have shape {array.shape}, expected ({m},)")
-    bad = np.flatnonzero((array < IGNORE) | (array >= len(EMOTIONS)))
-    if len(bad):
-        raise LabelError(
-            f"labels: labels[{bad[0]}] is {array[bad[0]]}: expected 0 to {len(EMOTIONS) - 1},"
-            f" {UNSURE} (unsure) or {IGNORE} (ignore)"
-        )
-    array.setflags(write=False)
-    return array
+    hint = f"0 to {len(EMOTIONS) - 1}, {UNSURE} (unsure) or {IGNORE} (ignore)"
+    return _frozen("labels", array, (array >= IGNORE) & (array < len(EMOTIONS)), hint)
 
 
 def _checked_votes(values: ArrayLike, m: int) -> NDArray[np.float64]:
@@ -304,18 +275,23 @@ def _checked_votes(values: ArrayLike, m: int) -> NDArray[np.float64]:
         array = array.reshape(0, len(EMOTIONS))
     if array.shape != (m, len(EMOTIONS)):
         raise LabelError(f"labels: votes have shape {array.shape}, expected {(m, len(EMOTIONS))}")
-    bad = np.flatnonzero(~(np.isfinite(array) & (array >= 0)).all(axis=1))
+    good = np.all(np.isfinite(array) & (array >= 0), axis=1)
+    return _frozen("votes", array, good, "finite numbers of at least 0")
+
+
+def _frozen(name: str, array: _Array, good: NDArray[np.bool_], expected: str) -> _Array:
+    """Return the array, no longer to be written to; refuse it where a row is not good."""
+    bad = np.flatnonzero(~good)
     if len(bad):
         raise LabelError(
-            f"labels: votes[{bad[0]}] is {array[bad[0]].tolist()}: expected finite numbers of at"
-            " least 0"
+            f"labels: {name}[{bad[0]}] is {array[bad[0]].tolist()}: expected {expected}"
         )
     array.setflags(write=False)
     return array
 
 
 def _texts(name: str, values: Sequence[str], m: int) -> tuple[str, ...]:
-    if name in _REQUIRED + _OPTIONAL or name.startswith(_VOTES):
+    if name in REQUIRED + OPTIONAL or name.startswith(VOTES):
         raise LabelError(f"labels: {name!r} has a meaning of its own: name the column otherwise")
     if len(values) != m:
         raise LabelError(f"labels: {name} has {len(values)} values for {m} faces")
@@ -333,7 +309,7 @@ def _same_boxes(boxes: NDArray[np.float32]) -> dict[bytes, list[int]]:
 def _ballots(faces: LabelledFaces) -> NDArray[np.float64]:
     """Return votes for each emotion, unsure and ignore, shape (m, 9)."""
     k = len(EMOTIONS)
-    ballots = np.zeros((len(faces), k + 2))
+    ballots = np.zeros((len(faces), len(CODES)))
     if faces.votes is not None:
         ballots[:, :k] = faces.votes
     silent = np.flatnonzero(ballots.sum(axis=1) == 0)
@@ -342,11 +318,10 @@ def _ballots(faces: LabelledFaces) -> NDArray[np.float64]:
     return ballots
 
 
-def _winner(ballot: NDArray[np.float64]) -> int:
+def winner(ballot: NDArray[np.float64]) -> int:
     """Return the label with most votes; unsure in a tie."""
     best = np.flatnonzero(ballot == ballot.max())
-    codes = (*range(len(EMOTIONS)), UNSURE, IGNORE)
-    return codes[best[0]] if len(best) == 1 else UNSURE
+    return CODES[best[0]] if len(best) == 1 else UNSURE
 
 
 def _joined(texts: Sequence[str], groups: Iterable[list[int]]) -> list[str]:
@@ -470,351 +445,13 @@ def _refuse_twice(name: str, faces: LabelledFaces) -> None:
             raise LabelError(f"{name}: annotator {who!r} labels the box {box} (x, y, w, h) twice")
 
 
-# --- reading -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Row:
-    """One row of the file, understood; `box` is None where it says that there is no face."""
-
-    line: int
-    image: str
-    box: NDArray[np.float32] | None
-    label: int
-    votes: NDArray[np.float64] | None
-    annotator: str
-    sha256: str
-    complete: bool | None
-    extra: Mapping[str, str] = field(default_factory=dict)
-
-
-def load_labels(
-    path: str | Path, *, contempt: str = "refuse", annotator: str | None = None
-) -> Labels:
-    """Read labels from a CSV file in the module's format.
-
-    Parameters
-    ----------
-    path : str or Path
-        UTF-8 text, with or without a byte order mark, any line ends.
-    contempt : str
-        What becomes of contempt: see `parse_label`.
-    annotator : str, optional
-        Keep only what this annotator wrote.
-
-    Raises
-    ------
-    LabelError
-        If the file cannot be read or understood; names file, line, column and word.
-
-    Examples
-    --------
-    >>> labels = load_labels("labels/samples.csv")  # doctest: +SKIP
-    >>> labels["azure_faces.jpg"].boxes.shape  # doctest: +SKIP
-    (6, 4)
-    """
-    _contempt_target(contempt)
-    file = Path(path)
-    photos: dict[str, list[_Row]] = {}
-    for row in _parse(file, read_text(file), contempt):
-        photos.setdefault(row.image, []).append(row)
-    for rows in photos.values():
-        _check_rows(file, rows)
-    labels = Labels(
-        {name: _faces(rows) for name, rows in photos.items()},
-        sha256={name: sha for name, rows in photos.items() if (sha := _agreed(rows, "sha256"))},
-        no_face_notes={name: _notes(rows) for name, rows in photos.items() if _notes(rows)},
-    )
-    return labels if annotator is None else labels.by(annotator)
-
-
-def read_text(path: Path) -> str:
-    """Return the text of a label file.
-
-    Raises
-    ------
-    LabelError
-        If the file is missing, a folder, unreadable, not UTF-8, or empty.
-    """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise LabelError(f"{path}: cannot read the labels: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise LabelError(
-            f"{path}: not UTF-8 text (byte {error.start} is {error.object[error.start]:#04x})"
-        ) from error
-    if not text.strip():
-        raise LabelError(f"{path}: the file is empty")
-    return text
-
-
-def _parse(path: Path, text: str, contempt: str) -> Iterator[_Row]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        header = _header(path, next(reader), contempt)
-        for cells in reader:
-            if not any(cells):
-                continue
-            if len(cells) > len(header):
-                raise LabelError(
-                    f"{path}, line {reader.line_num}: {len(cells)} cells, but the header names"
-                    f" {len(header)} columns"
-                )
-            padded = cells + [""] * (len(header) - len(cells))
-            yield _row(
-                _Cells(path, reader.line_num, dict(zip(header, padded, strict=True))), contempt
-            )
-    except csv.Error as error:
-        raise LabelError(f"{path}, line {reader.line_num}: not CSV: {error}") from error
-
-
-def _header(path: Path, cells: Sequence[str], contempt: str) -> list[str]:
-    """Return the columns' names: those with a meaning in lower case, others as they are."""
-    names = [_column(path, cell, contempt) for cell in cells]
-    missing = [name for name in _REQUIRED if name not in names]
-    if missing:
-        raise LabelError(
-            f"{path}, line 1: no column {', '.join(map(repr, missing))}: found"
-            f" {', '.join(map(repr, cells))}; needed: {','.join(_REQUIRED)}"
-        )
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise LabelError(f"{path}, line 1: the column {twice!r} stands there twice")
-    return names
-
-
-def _column(path: Path, cell: str, contempt: str) -> str:
-    plain = cell.strip().lower()
-    if not plain.startswith(_VOTES):
-        return plain if plain in _REQUIRED + _OPTIONAL else cell.strip()
-    try:
-        parse_label(plain.removeprefix(_VOTES), contempt=contempt)
-    except LabelError as error:
-        raise LabelError(f"{path}, line 1, column {cell!r}: {error}") from None
-    return plain
-
-
-@dataclass(frozen=True)
-class _Cells:
-    """The cells of one row by column, and where the row stands."""
-
-    path: Path
-    line: int
-    cells: Mapping[str, str]
-
-    def text(self, column: str) -> str:
-        return self.cells.get(column, "").strip()
-
-    def error(self, column: str, fault: str) -> LabelError:
-        return LabelError(f"{self.path}, line {self.line}, column {column!r}: {fault}")
-
-    def number(self, column: str) -> float:
-        word = self.text(column)
-        try:
-            value = float(word)
-        except ValueError:
-            raise self.error(column, f"{word!r} is not a number") from None
-        if not math.isfinite(value):
-            raise self.error(column, f"{word!r} is not finite")
-        return value
-
-
-def _row(cells: _Cells, contempt: str) -> _Row:
-    votes = _row_votes(cells, contempt)
-    box = _row_box(cells) if votes is not None or any(map(cells.text, _REQUIRED[1:])) else None
-    known = _REQUIRED + _OPTIONAL
-    if not cells.text("image"):
-        raise cells.error("image", "the photo's name is missing")
-    return _Row(
-        line=cells.line,
-        image=cells.cells["image"],
-        box=box,
-        label=UNSURE if box is None else _row_label(cells, votes, contempt),
-        votes=votes,
-        annotator=cells.text("annotator"),
-        sha256=_row_sha256(cells),
-        complete=_row_complete(cells),
-        extra={
-            name: text
-            for name, text in cells.cells.items()
-            if name not in known and not name.startswith(_VOTES)
-        },
-    )
-
-
-def _row_box(cells: _Cells) -> NDArray[np.float32]:
-    x, y, w, h = (cells.number(column) for column in "xywh")
-    for column, value in (("w", w), ("h", h)):
-        if value <= 0:
-            raise cells.error(column, f"{cells.text(column)!r} is not above 0")
-    with np.errstate(over="ignore"):
-        box = _boxes.xywh_to_xyxy([[x, y, w, h]])
-    if not np.isfinite(box).all() or not _boxes.nonempty(box).all():
-        raise cells.error("x", f"{x:g}, {y:g}, {w:g}, {h:g} is no box in pixels")
-    return box
-
-
-def _row_votes(cells: _Cells, contempt: str) -> NDArray[np.float64] | None:
-    given = [name for name in cells.cells if name.startswith(_VOTES) and cells.text(name)]
-    votes = np.zeros(len(EMOTIONS))
-    for column in given:
-        count = cells.number(column)
-        if count < 0:
-            raise cells.error(column, f"{cells.text(column)!r} is below 0")
-        label = parse_label(column.removeprefix(_VOTES), contempt=contempt)
-        if label >= 0:
-            votes[label] += count
-    return votes if given else None
-
-
-def _row_label(cells: _Cells, votes: NDArray[np.float64] | None, contempt: str) -> int:
-    word = cells.text("emotion")
-    if not word and votes is not None and votes.any():
-        return _winner(np.append(votes, [0, 0]))
-    if not word:
-        raise cells.error("emotion", "the word is missing: write 'unsure' where it is not known")
-    try:
-        return parse_label(word, contempt=contempt)
-    except LabelError as error:
-        raise cells.error("emotion", str(error)) from None
-
-
-def _row_sha256(cells: _Cells) -> str:
-    sha = cells.text("sha256").lower()
-    if sha and not re.fullmatch("[0-9a-f]{64}", sha):
-        raise cells.error("sha256", f"{cells.text('sha256')!r} is not 64 hexadecimal digits")
-    return sha
-
-
-def _row_complete(cells: _Cells) -> bool | None:
-    word = cells.text("complete")
-    if word.lower() not in _COMPLETE:
-        raise cells.error("complete", f"{word!r}: expected yes or no")
-    return _COMPLETE[word.lower()]
-
-
-def _check_rows(path: Path, rows: Sequence[_Row]) -> None:
-    """Refuse what the rows of one photo cannot say together."""
-    seen: dict[tuple[bytes, str], int] = {}
-    for row in rows:
-        key = (b"" if row.box is None else row.box.tobytes(), row.annotator)
-        if key in seen:
-            raise LabelError(
-                f"{path}, lines {seen[key]} and {row.line}: the same row twice for"
-                f" {row.image!r}: one image, box and annotator"
-            )
-        seen[key] = row.line
-    blank = next((row for row in rows if row.box is None), None)
-    face = next((row for row in rows if row.box is not None), None)
-    if blank and face:
-        raise LabelError(
-            f"{path}, line {blank.line}: says that {blank.image!r} holds no face, but line"
-            f" {face.line} gives one"
-        )
-    for column in ("sha256", "complete"):
-        _check_agreed(path, rows, column)
-
-
-def _check_agreed(path: Path, rows: Sequence[_Row], column: str) -> None:
-    said = [row for row in rows if getattr(row, column) not in ("", None)]
-    other = next((r for r in said if getattr(r, column) != getattr(said[0], column)), None)
-    if other:
-        raise LabelError(
-            f"{path}, lines {said[0].line} and {other.line}, column {column!r}: two values for"
-            f" {other.image!r}"
-        )
-
-
-def _agreed(rows: Sequence[_Row], column: str) -> Any:
-    return next((said for row in rows if (said := getattr(row, column)) not in ("", None)), None)
-
-
-def _faces(rows: Sequence[_Row]) -> LabelledFaces:
-    complete = _agreed(rows, "complete") is not False
-    if rows[0].box is None:
-        return LabelledFaces.empty(complete=complete)
-    voted = any(row.votes is not None for row in rows)
-    zero = np.zeros(len(EMOTIONS))
-    return LabelledFaces(
-        np.concatenate([row.box for row in rows if row.box is not None]),
-        [row.label for row in rows],
-        [zero if row.votes is None else row.votes for row in rows] if voted else None,
-        complete,
-        [row.annotator for row in rows],
-        {name: [row.extra[name] for row in rows] for name in rows[0].extra},
-    )
-
-
-def _notes(rows: Sequence[_Row]) -> list[dict[str, str]]:
-    """Return what rows without a face say beside that, as cells by column."""
-    said = [{"annotator": row.annotator, **row.extra} for row in rows if row.box is None]
-    return said if any(any(cells.values()) for cells in said) else []
-
-
-# --- writing -------------------------------------------------------------------------------
-
-
-def save_labels(labels: Labels, path: str | Path) -> Path:
-    """Write labels as a CSV file that `load_labels` reads back as they are.
-
-    The file appears whole or not at all. Optional columns are written where they say
-    something.
-
-    Returns
-    -------
-    Path
-        The file written.
-
-    Raises
-    ------
-    OutputError
-        If the file cannot be written.
-    """
-    rows = [cells for name in labels for cells in _cells(labels, name)]
-    columns = dict.fromkeys([*_REQUIRED, *_OPTIONAL, *(name for row in rows for name in row)])
-    unsaid = {name for name in _OPTIONAL if not any(row.get(name) for row in rows)}
-    lines: list[str] = []
-    writer = csv.DictWriter(
-        SimpleNamespace(write=lambda line: lines.append(line.removesuffix("\r\n") + "\n")),
-        [name for name in columns if name not in unsaid],
-        extrasaction="ignore",
-    )
-    writer.writeheader()
-    writer.writerows(rows)
-    return write_atomically(path, "".join(lines).encode())
-
-
-def _cells(labels: Labels, name: str) -> Iterator[dict[str, str]]:
-    """Yield the rows of one photo as they stand in the file."""
-    faces = labels.written[name]
-    about = {
-        "image": name,
-        "sha256": labels.sha256.get(name, ""),
-        "complete": "" if faces.complete else "no",
-    }
-    if not len(faces):
-        for note in labels.no_face_notes.get(name) or [{}]:
-            yield {**about, **note}
-    for row, label in enumerate(faces.labels):
-        votes = [] if faces.votes is None else faces.votes[row]
-        yield {
-            **about,
-            **dict(zip("xywh", row_numbers(faces.boxes[row]), strict=True)),
-            "emotion": label_word(int(label)),
-            "annotator": faces.annotators[row],
-            **{_VOTES + word: _number(n) for word, n in zip(EMOTIONS, votes, strict=False)},
-            **{column: texts[row] for column, texts in faces.extra.items()},
-        }
-
-
 def row_numbers(box: NDArray[np.float32]) -> tuple[str, str, str, str]:
     """Return x, y, w, h in the fewest digits that give this float32 box back."""
-    x, y = map(_number, box[:2])
+    x, y = map(shortest, box[:2])
     return x, y, _side(x, box[2]), _side(y, box[3])
 
 
-def _number(value: np.floating[Any]) -> str:
+def shortest(value: np.floating[Any]) -> str:
     """Return the fewest digits that give a number of its type back."""
     return np.format_float_positional(value, trim="-")
 

@@ -31,7 +31,8 @@ from groupemo.errors import (
     UnknownPlugin,
 )
 from groupemo.faces import Faces
-from groupemo.labels import LabelledFaces, Labels, load_labels, save_labels
+from groupemo.label_csv import load_labels, save_labels
+from groupemo.labels import LabelledFaces, Labels
 from groupemo.plugins import BACKENDS, DETECTORS
 from groupemo.testing import FakeBackend, FakeDetector, make_scene, write_scenes
 

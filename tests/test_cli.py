@@ -20,7 +20,7 @@ from groupemo.analysis import load_analyses
 from groupemo.cli import EXIT_CODES, app
 from groupemo.cli._console import figure, plain
 from groupemo.faces import Faces
-from groupemo.labels import save_labels
+from groupemo.label_csv import save_labels
 from groupemo.plugins import BACKENDS, DETECTORS
 from groupemo.testing import FakeBackend, FakeDetector, make_scene, write_scenes
 

@@ -17,7 +17,8 @@ from groupemo.emotions import EMOTIONS
 from groupemo.errors import AnalysisError, LabelError, OptionError, PhotoError
 from groupemo.evaluation import Evaluation, evaluate, load_evaluation, score
 from groupemo.faces import Faces
-from groupemo.labels import IGNORE, UNSURE, LabelledFaces, Labels, load_labels
+from groupemo.label_csv import load_labels
+from groupemo.labels import IGNORE, UNSURE, LabelledFaces, Labels
 from groupemo.plugins import DETECTORS
 from groupemo.testing import FakeBackend, FakeDetector, make_scene, write_scenes
 

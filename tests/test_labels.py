@@ -16,15 +16,14 @@ from PIL import Image
 from groupemo.boxes import iou_matrix
 from groupemo.emotions import EMOTIONS
 from groupemo.errors import LabelError, OptionError, OutputError
+from groupemo.label_csv import load_labels, save_labels
 from groupemo.labels import (
     IGNORE,
     UNSURE,
     LabelledFaces,
     Labels,
     label_word,
-    load_labels,
     parse_label,
-    save_labels,
 )
 
 ANGRY, HAPPY, SAD, NEUTRAL = (EMOTIONS.index(word) for word in ("angry", "happy", "sad", "neutral"))

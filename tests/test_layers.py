@@ -11,8 +11,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "groupemo"
 
 FLOORS = [
-    "_version errors files emotions boxes faces images labels label_formats analysis matching"
-    " environment metrics",
+    "_version errors files emotions boxes faces images labels label_csv label_formats analysis"
+    " matching environment metrics",
     "plugins catalog models detectors backends crops samples",
     "engine scores",
     "pipeline evaluation testing",

@@ -7,7 +7,7 @@ from groupemo.emotions import EMOTIONS
 from groupemo.errors import ContractError, UnknownPlugin
 from groupemo.faces import Faces
 from groupemo.images import digest, read_photo
-from groupemo.labels import load_labels, save_labels
+from groupemo.label_csv import load_labels, save_labels
 from groupemo.testing import (
     FakeBackend,
     FakeDetector,
