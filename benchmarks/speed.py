@@ -23,6 +23,7 @@ from pathlib import Path
 from unittest import mock
 
 import groupemo
+from groupemo.environment import versions
 from groupemo.files import write_atomically
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,6 +31,7 @@ MEMORY = """
 import resource, sys
 from pathlib import Path
 import groupemo
+from groupemo.environment import versions
 from groupemo.images import Photo
 paths = sorted(Path(sys.argv[1]).iterdir())
 photos = [Photo(f"{i}.jpg", paths[i % len(paths)]) for i in range(int(sys.argv[2]))]
@@ -168,7 +170,7 @@ def main() -> None:
         f" the {count} photos of `wider_groups`.\n\n" + "\n".join(lines) + "\n"
     )
     print(text)
-    print(json.dumps(groupemo.environment.versions()))
+    print(json.dumps(versions()))
     write_atomically(options.out, text.encode())
 
 
