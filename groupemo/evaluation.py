@@ -26,6 +26,7 @@ from groupemo.files import write_atomically
 from groupemo.images import MAX_PIXELS, Photo, find_photos
 from groupemo.label_csv import load_labels, save_labels
 from groupemo.labels import Labels
+from groupemo.matching import check_min_iou
 from groupemo.metrics.uncertainty import DRAWS, bootstrap, draw_weights, interval
 from groupemo.pipeline import load_engines, stream
 from groupemo.plugins import Backend, Detector
@@ -273,8 +274,8 @@ def evaluate(
     min_iou : float
         Least IoU for a detection to have found a labelled face.
     partial : bool
-        Evaluate the photos that have labels and leave the others out, instead
-        of refusing them.
+        Leave out photos without labels, and labels without a photo, instead of
+        refusing them; `Evaluation.left_out` names both.
     workers : int, optional
         Threads; by default one for each core.
     out : path, optional
@@ -297,6 +298,7 @@ def evaluate(
         If a plugin cannot be had.
     """
     began, clock = datetime.now(UTC), time.perf_counter()
+    check_min_iou(min_iou)
     truth = labels if isinstance(labels, Labels) else load_labels(labels)
     found = find_photos(photos)
     kept = [photo for photo in found if photo.name in truth]
@@ -316,9 +318,11 @@ def evaluate(
         "versions": versions(),
         "plugins": _plugins(analyses),
     }
-    return Evaluation.of(
+    evaluation = Evaluation.of(
         truth, analyses, min_iou=min_iou, partial=partial, manifest=manifest, photos=kept
     )
+    unlabelled = {photo.name for photo in found} - set(truth)
+    return replace(evaluation, left_out=tuple(sorted({*evaluation.left_out, *unlabelled})))
 
 
 def load_evaluation(folder: str | Path) -> Evaluation:

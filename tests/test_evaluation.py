@@ -517,6 +517,20 @@ def test_photos_without_labels_are_refused_before_any_model_runs(scenes):
     assert run((photos, labels, detector, backend), partial=True).left_out == ("b.png",)
 
 
+def test_partial_names_photos_without_labels_too(scenes):
+    photos, labels, detector, backend = scenes
+    (photos / "c.png").unlink()
+    grid = run((photos, labels.only(["b.png", "c.png"]), detector, backend), partial=True)
+    assert list(grid.labels) == ["b.png"]
+    assert grid.left_out == ("a.png", "c.png")
+
+
+def test_a_min_iou_that_means_nothing_is_refused_before_any_model_runs(scenes):
+    with pytest.raises(OptionError, match="min_iou is 0"):
+        run(scenes, min_iou=0)
+    assert scenes[2].calls == 0
+
+
 def test_no_photo_has_labels(scenes):
     photos, labels, detector, backend = scenes
     with pytest.raises(PhotoError, match="none of the photos has labels"):
