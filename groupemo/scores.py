@@ -176,12 +176,16 @@ class Scores:
         }
 
     def per_class(self) -> pd.DataFrame:
-        """Return precision, recall, F1 and support of each class, matched and end to end."""
+        """Return the figures of each class, matched and end to end, and what they stand on.
+
+        Columns `matched_` and `end_to_end_` precision (of the `answered`), recall (of the
+        `support`, the labelled faces), f1, support, answered.
+        """
         import pandas as pd
 
         columns: dict[str, Any] = {"class": self.classes}
         for over in ("matched", "end_to_end"):
-            for figure in (cls.precision, cls.recall, cls.f1, cls.support):
+            for figure in (cls.precision, cls.recall, cls.f1, cls.support, cls.answered):
                 columns[f"{over}_{figure.__name__}"] = figure(self.tally, over)
         return pd.DataFrame(columns).set_index("class")
 

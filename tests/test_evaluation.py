@@ -148,6 +148,8 @@ def test_per_class_by_hand():
     assert (happy["matched_precision"], happy["matched_recall"]) == (1 / 2, 1)
     assert (happy["end_to_end_precision"], happy["end_to_end_recall"]) == (1 / 2, 1 / 2)
     assert (happy["matched_support"], happy["end_to_end_support"]) == (1, 2)
+    assert (happy["matched_answered"], happy["end_to_end_answered"]) == (2, 2)
+    assert table.loc["angry", ["matched_answered", "end_to_end_answered"]].tolist() == [0, 1]
     assert table.loc["neutral", "end_to_end_recall"] == 0, "missed"
     assert table.loc["angry", "end_to_end_precision"] == 0, "a phantom costs precision"
     assert np.isnan(table.loc["disgust", "end_to_end_recall"]), "nobody is labelled disgust"

@@ -128,6 +128,13 @@ def test_the_confusion_matrix_is_that_of_the_scores(made, tmp_path):
     assert happy[1 + EMOTIONS.index("happy")].split() == ["1", "50%"]
 
 
+def test_a_precision_stands_beside_how_often_the_class_was_answered(made, tmp_path):
+    page = page_of(made, tmp_path / "out")
+    happy = page.tables[2][2 + EMOTIONS.index("happy")]
+    assert (happy[1].split(), happy[5].split()) == (["0.50", "of", "2"],) * 2
+    assert "| happy | 0.50 (of 2) |" in (tmp_path / "out" / "report.md").read_text()
+
+
 def test_the_tables_beside_the_page_are_those_of_the_evaluation(made, tmp_path):
     write_report(made, tmp_path / "out")
     read = pd.read_csv(tmp_path / "out" / "table.csv", index_col=[0, 1])
