@@ -173,7 +173,8 @@ def made(path, shapes, names=None, input_shape=(1, 3, 64, 64)):
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     if names is not None:
-        helper.set_model_props(model, {"names": str(dict(enumerate(names)))})
+        told = names if isinstance(names, str) else str(dict(enumerate(names)))
+        helper.set_model_props(model, {"names": told})
     onnx.save(model, str(path))
     return path
 
@@ -181,6 +182,11 @@ def made(path, shapes, names=None, input_shape=(1, 3, 64, 64)):
 def test_a_made_face_model_is_taken(tmp_path):
     faces = Yolo(model=made(tmp_path / "face.onnx", [(1, 5, 84)], ["face"]))
     assert len(faces(np.zeros((40, 60, 3), np.uint8))) == 0
+
+
+@pytest.mark.parametrize("names", ["face", "['face']", "{0: "])
+def test_class_names_in_another_programs_words_say_nothing(tmp_path, names):
+    Yolo(model=made(tmp_path / "face.onnx", [(1, 5, 84)], names))
 
 
 @pytest.mark.parametrize(

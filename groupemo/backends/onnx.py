@@ -12,7 +12,6 @@ The description is given as options, or stands beside `net.onnx` as `net.toml`
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from groupemo.backends._description import CHANNELS, LAYOUTS, describe
 from groupemo.crops import Image, checked_size, crop, gray, resize
 from groupemo.errors import ModelError
 from groupemo.faces import Faces
+from groupemo.models.resolver import sha256_of
 from groupemo.models.session import open_session, run
 
 __all__ = ["Onnx"]
@@ -70,7 +70,7 @@ class Onnx(CropBackend):
             raise ModelError(f"{self._path}: no such file: model= is the path of an ONNX file")
         self._about = describe(self._path, description, options)
         self.classes = tuple(self._about.classes)
-        self.models = {self._path.name: hashlib.sha256(self._path.read_bytes()).hexdigest()}
+        self.models = {self._path.name: sha256_of(self._path)}
         self._session = open_session(self._path)
         self._read_graph()
         self.answer(np.zeros((1, *self.shape), np.float32))

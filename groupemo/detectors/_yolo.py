@@ -33,16 +33,19 @@ _POINTS = (0, 10, 15)
 
 
 def check_one_class(names: str | None, where: str) -> None:
-    """Refuse a file whose metadata names several classes.
+    """Refuse a file whose metadata names several classes, as Ultralytics writes them.
 
     Raises
     ------
     ModelError
         If it does.
     """
-    known = ast.literal_eval(names) if names else {}
-    if len(known) > 1:
-        some = ", ".join(list(dict(known).values())[:3])
+    try:
+        known = ast.literal_eval(names or "{}")
+    except (ValueError, SyntaxError):
+        return  # another program's words: the shapes decide
+    if isinstance(known, dict) and len(known) > 1:
+        some = ", ".join(map(str, list(known.values())[:3]))
         raise ModelError(f"{where}: not a face model: it knows {len(known)} classes ({some}, ...)")
 
 

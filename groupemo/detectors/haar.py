@@ -27,7 +27,7 @@ class Haar(Whole):
         The score is the number of windows that agreed, so that the least score
         there is equals `min_neighbors`; larger values leave out more.
     min_size : float
-        The smallest window searched, in pixels.
+        The shortest box side kept, in pixels.
     max_side : int, optional
         A longer photo is shrunk to this length first. None: never.
 
