@@ -57,6 +57,11 @@ class Photo:
         """The file it comes from, where there is one."""
         return self.source if isinstance(self.source, Path) else None
 
+    @property
+    def place(self) -> str:
+        """How messages name it: where it is, as text that can be written, or its name."""
+        return _text(str(self.path or self.name))
+
     def load(self) -> bytes | NDArray[np.uint8]:
         """Return the encoded bytes, or the pixels of a photo given as an array.
 
@@ -67,11 +72,13 @@ class Photo:
         """
         if not isinstance(self.source, Path):
             return self.source
+        if os.path.exists(self.source) and not os.path.isfile(self.source):
+            raise PhotoError(f"{self.place}: a folder, pipe or device, not a file")
         try:
             return self.source.read_bytes()
         except (OSError, ValueError) as error:  # ValueError: a NUL in the name
             reason = getattr(error, "strerror", None) or str(error)
-            raise PhotoError(f"{self.source}: cannot be read: {reason}") from error
+            raise PhotoError(f"{self.place}: cannot be read: {reason}") from error
 
     def decode(
         self, data: bytes | NDArray[np.uint8], *, max_pixels: int = MAX_PIXELS
@@ -79,7 +86,7 @@ class Photo:
         """Return the image in `data`, which `load` gave; see `read_photo` for what is raised."""
         if isinstance(data, np.ndarray):
             return _from_array(data, self.name)
-        return _decode(data, str(self.path or self.name), max_pixels)
+        return _decode(data, self.place, max_pixels)
 
 
 def digest(data: bytes | NDArray[np.uint8]) -> str:
@@ -95,7 +102,8 @@ def read_photo(photo: Any, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]
     Parameters
     ----------
     photo : path, file-like object, bytes, np.ndarray or Photo
-        JPEG, PNG, WebP, BMP, TIFF, and HEIC with `groupemo[heic]`. Gray, CMYK,
+        JPEG, PNG, WebP, BMP, TIFF, the first picture of a GIF, and HEIC with
+        `groupemo[heic]`. Gray, CMYK,
         16-bit and palette pictures become 8-bit RGB; transparent parts white.
         An array is taken as it is: `(h, w)` gray, or `(h, w, 3)` RGB or
         `(h, w, 4)` RGBA, uint8.
@@ -140,7 +148,7 @@ def find_photos(photos: Any) -> list[Photo]:
     if not found:
         raise PhotoError(f"no photos in {_spell(given)}: expected {', '.join(sorted(SUFFIXES))}")
     paths = [photo.path for photo in found]
-    if all(path is not None and not path.exists() for path in paths):
+    if all(path is not None and not os.path.exists(path) for path in paths):
         raise PhotoError(f"no such file or folder: {_spell(paths)}")
     _refuse_same_names(found)
     return found
@@ -151,15 +159,15 @@ def _expand(item: Any, number: int) -> Iterator[Photo]:
         yield _single(item, number)
         return
     path = _path(item)
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike Path.is_dir, False for a name too long to be one
         for file in sorted(path.rglob("*")):
             inside = file.relative_to(path)
             hidden = any(part.startswith(".") for part in inside.parts)
             if file.suffix.lower() in SUFFIXES and file.is_file() and not hidden:
                 yield Photo(_text(inside.as_posix()), file)
-    elif glob.has_magic(str(item)) and not path.exists():
+    elif glob.has_magic(str(item)) and not os.path.exists(path):
         for name in sorted(glob.glob(str(path), recursive=True)):
-            if Path(name).is_file():
+            if os.path.isfile(name):
                 yield _single(name, number)
     else:
         yield _single(item, number)
@@ -182,6 +190,8 @@ def _single(item: Any, number: int) -> Photo:
 
 
 def _path(item: str | Path) -> Path:
+    if item == "":  # pathlib takes it for the current folder
+        raise PhotoError("an empty path given: expected a file, a folder or a glob")
     try:
         return Path(item).expanduser()
     except RuntimeError:  # no user of that name: a file called ~something
@@ -189,9 +199,15 @@ def _path(item: str | Path) -> Path:
 
 
 def _read(file: BinaryIO, number: int) -> bytes:
-    data = file.read()
+    name = _file_name(file, number)
+    try:
+        data = file.read()
+    except UnicodeDecodeError:
+        data = None
+    except (OSError, ValueError) as error:  # ValueError: it is closed
+        raise PhotoError(f"{name}: cannot be read: {error}") from error
     if not isinstance(data, bytes):
-        raise PhotoError(f"{_file_name(file, number)}: open it as a binary file (mode 'rb')")
+        raise PhotoError(f"{name}: open it as a binary file (mode 'rb')")
     return data
 
 
@@ -209,6 +225,8 @@ def _refuse_same_names(found: list[Photo]) -> None:
     twice = [name for name, count in Counter(photo.name for photo in found).items() if count > 1]
     if twice:
         paths = [photo.path or photo.name for photo in found if photo.name == twice[0]]
+        if len(set(paths)) == 1:
+            raise PhotoError(f"{paths[0]} is given {len(paths)} times: name it once")
         raise PhotoError(
             f"two photos are named {twice[0]!r}: {_spell(paths)}; give the folder above them, and"
             " their names keep their folders"
@@ -222,7 +240,6 @@ def _spell(items: Iterable[Any], most: int = 5) -> str:
 
 
 def _decode(data: bytes, name: str, max_pixels: int) -> NDArray[np.uint8]:
-    _register_heif()
     if not data:
         raise PhotoError(f"{name}: the file is empty")
     with _no_pillow_limit:
@@ -244,11 +261,11 @@ def _decode(data: bytes, name: str, max_pixels: int) -> NDArray[np.uint8]:
 
 def _open(data: bytes, name: str) -> Image.Image:
     try:
-        return Image.open(io.BytesIO(data))
+        return Image.open(io.BytesIO(data), formats=_formats())
     except Exception as error:  # likewise on bytes that are no picture
         raise PhotoError(
-            f"{name}: not a picture in a format that can be read here (JPEG, PNG, WebP, BMP, TIFF;"
-            " HEIC with `pip install 'groupemo[heic]'`)"
+            f"{name}: not a picture in a format that can be read here (JPEG, PNG, WebP, BMP, TIFF,"
+            " GIF; HEIC with `pip install 'groupemo[heic]'`)"
         ) from error
 
 
@@ -276,7 +293,9 @@ def _from_array(pixels: NDArray[Any], name: str) -> NDArray[np.uint8]:
     if pixels.shape[2] == 4:
         alpha = pixels[..., 3:] / 255
         pixels = (pixels[..., :3] * alpha + 255 * (1 - alpha)).round().astype(np.uint8)
-    return np.ascontiguousarray(pixels)
+    image = np.ascontiguousarray(pixels).view()
+    image.setflags(write=False)  # as of a file: a plugin that draws must not change the caller's
+    return image
 
 
 class _NoPillowLimit(AbstractContextManager[None]):
@@ -304,9 +323,12 @@ _no_pillow_limit = _NoPillowLimit()
 
 
 @cache
-def _register_heif() -> None:
+def _formats() -> tuple[str, ...]:
+    """Return what Pillow may take bytes for; of its others, EPS would run them as a program."""
+    formats = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
     try:
         import pillow_heif
     except ImportError:
-        return
+        return formats
     pillow_heif.register_heif_opener()
+    return (*formats, "HEIF")

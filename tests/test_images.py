@@ -341,3 +341,78 @@ def test_two_photos_of_one_name(folder):
 def test_a_ring_of_folders_ends(folder):
     (folder / "sub" / "up").symlink_to(folder)
     assert names(folder) == ["a.png", "b.PNG", "sub/c.jpeg"]
+
+
+# --- what is no ordinary file ---
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_what_is_no_file_is_refused_and_not_read(tmp_path, kind):
+    path = tmp_path / "photo.jpg"
+    if kind == "pipe":
+        os.mkfifo(path)  # reading would wait for ever
+    elif kind == "device":
+        path.symlink_to("/dev/zero")  # reading would fill the memory
+    else:
+        path.mkdir()
+    with pytest.raises(PhotoError, match="not a file"):
+        read_photo(path)
+
+
+def test_a_name_too_long_for_a_file_is_a_missing_photo():
+    with pytest.raises(PhotoError, match="no such file"):
+        find_photos("x" * 300 + ".jpg")
+
+
+def test_an_empty_path_is_not_the_current_folder():
+    with pytest.raises(PhotoError, match="an empty path"):
+        find_photos("")
+
+
+def test_the_same_file_twice_says_so(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(encode(FLAG))
+    with pytest.raises(PhotoError, match="given 2 times"):
+        find_photos([path, str(path)])
+
+
+def test_a_closed_file():
+    file = io.BytesIO(encode(FLAG))
+    file.close()
+    with pytest.raises(PhotoError, match="closed"):
+        read_photo(file)
+
+
+def test_a_picture_opened_as_text(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(encode(FLAG))
+    with open(path, encoding="utf-8") as file, pytest.raises(PhotoError, match="'rb'"):
+        read_photo(file)
+
+
+def test_a_program_for_a_printer_is_no_picture():
+    with pytest.raises(PhotoError, match="not a picture"):
+        read_photo(encode(BIG, "EPS"))
+
+
+def test_the_first_picture_of_a_gif():
+    moving = encode(BIG, "GIF", save_all=True, append_images=[Image.fromarray(BIG[::-1])])
+    assert np.abs(blocks(read_photo(moving)) - blocks(BIG)).max() < 40
+
+
+def test_an_array_stays_the_callers():
+    pixels = np.zeros((4, 4, 3), np.uint8)
+    with pytest.raises(ValueError, match="read-only"):
+        read_photo(pixels)[:] = 1
+    pixels[:] = 2  # still theirs to write
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_messages_can_be_written_whatever_the_name(tmp_path, made):
+    path = tmp_path / os.fsdecode(b"\xff.jpg")  # Latin-1 on a UTF-8 disk
+    if made:
+        path.write_bytes(b"no picture")
+    with pytest.raises(PhotoError) as caught:
+        read_photo(path)
+    assert b"\\xff.jpg" in str(caught.value).encode()
