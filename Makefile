@@ -49,6 +49,7 @@ bench: install  ## Measure speed, size and accuracy; tables in reports/.
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/detectors.py
 	$(BIN)/python benchmarks/backends.py
+	$(BIN)/python benchmarks/accuracy.py
 
 docs: install  ## Write docs/cli.md from the command line's help.
 	$(BIN)/python docs/make_cli.py

@@ -2,7 +2,7 @@
 
     python benchmarks/detectors.py [--data ../shared/data] [--detectors yunet haar ...]
 
-Prints a Markdown table. Photos: `wider_groups`, 60 group photos of the WIDER
+Writes reports/detectors.md. Photos: `wider_groups`, 60 group photos of the WIDER
 FACE validation set with 463 labelled faces. A detection is right from an IoU
 of 0.5 on; labelled regions too unclear to judge count neither way. AP is over
 the scores a detector keeps by default. One thread.
@@ -24,6 +24,7 @@ import numpy as np
 from groupemo.boxes import xywh_to_xyxy
 from groupemo.errors import GroupemoError
 from groupemo.faces import Faces
+from groupemo.files import write_atomically
 from groupemo.images import read_photo
 from groupemo.labels import IGNORE
 from groupemo.metrics import detection
@@ -80,24 +81,36 @@ def measure(detector: Detector, truths: list[Truth]) -> dict[str, float]:
     }
 
 
+def row(spec: str, truths: list[Truth]) -> str:
+    """Return one detector's row of the table."""
+    try:
+        detector = get_detector(spec)
+    except GroupemoError as error:
+        return f"| {spec} | not here: {str(error).splitlines()[0]} | | | | | |"
+    seen = measure(detector, truths)
+    figures = " | ".join(f"{seen[key]:.3f}" for key in ("precision", "recall", "F1", "AP"))
+    return f"| {spec} | {figures} | {seen['ms']:.0f} | {', '.join(detector.models)} |"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--detectors", nargs="+", default=DETECTORS.names(), metavar="SPEC")
+    parser.add_argument("--out", type=Path, default=ROOT / "reports" / "detectors.md")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     truths = list(read_truth(options.data / "wider_groups"))
-    print("| detector | precision | recall | F1 | AP | ms a photo | model files |")
-    print("|---|---|---|---|---|---|---|")
-    for spec in options.detectors:
-        try:
-            detector = get_detector(spec)
-        except GroupemoError as error:
-            print(f"| {spec} | not here: {str(error).splitlines()[0]} | | | | | |")
-            continue
-        row = measure(detector, truths)
-        figures = " | ".join(f"{row[key]:.3f}" for key in ("precision", "recall", "F1", "AP"))
-        print(f"| {spec} | {figures} | {row['ms']:.0f} | {', '.join(detector.models)} |")
+    faces = sum(int((truth.labels == FACE).sum()) for truth in truths)
+    text = (
+        f"# Detectors\n\n`python benchmarks/detectors.py`: the {len(truths)} photos of"
+        f" `wider_groups`, {faces} labelled faces, IoU at least 0.5, one thread. AP is over the"
+        " scores a detector keeps by default.\n\n"
+        "| detector | precision | recall | F1 | AP | ms a photo | model files |\n"
+        "|---|---|---|---|---|---|---|\n"
+        + "".join(f"{row(spec, truths)}\n" for spec in options.detectors)
+    )
+    print(text)
+    write_atomically(options.out, text.encode())
 
 
 if __name__ == "__main__":
