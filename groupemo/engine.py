@@ -36,6 +36,9 @@ __all__ = ["BATCH_ROWS", "Engine", "Key", "key_of"]
 BATCH_ROWS = 64
 """Rows that wait for one `predict` call."""
 
+_ANY = (Exception, SystemExit)
+"""What a plugin may fail with: some libraries call `sys.exit` where they should raise."""
+
 Key = tuple[str, str, str]
 """A photo's name and the provenance keys of a detector and a backend."""
 
@@ -196,11 +199,11 @@ class _Batch:
         cells, self.cells, self.rows = self.cells, [], 0
         try:
             self._predict(cells)
-        except Exception:
+        except _ANY:
             for cell in cells:
                 try:
                     self._predict([cell])
-                except Exception as error:
+                except _ANY as error:
                     cell.failure = _failure("classify", cell.backend.label, cell.photo.name, error)
         for cell in cells:
             cell.inputs = None
@@ -229,23 +232,23 @@ def _attempt_detect(
         with detector.guard:
             faces = detector.plugin(image)
         return checked_faces(faces, image, detector.label), None
-    except Exception as error:
+    except _ANY as error:
         return Faces.empty(), _failure("detect", detector.label, name, error)
 
 
 def _attempt_prepare(cell: _Cell, image: NDArray[np.uint8]) -> NDArray[Any] | None:
     try:
         with cell.backend.guard:
-            inputs = np.asarray(cell.backend.plugin.prepare(image, cell.faces))
-        if len(inputs) != len(cell.faces):
-            raise ContractError(f"prepare() gave {len(inputs)} rows for {len(cell.faces)} faces")
-    except Exception as error:
+            inputs = np.array(cell.backend.plugin.prepare(image, cell.faces))  # kept: a copy
+        if inputs.shape[:1] != (len(cell.faces),):
+            raise ContractError(f"prepare() gave shape {inputs.shape} for {len(cell.faces)} faces")
+    except _ANY as error:
         cell.failure = _failure("classify", cell.backend.label, cell.photo.name, error)
         return None
     return inputs
 
 
-def _failure(stage: str, label: str, name: str, error: Exception) -> Failure:
+def _failure(stage: str, label: str, name: str, error: BaseException) -> Failure:
     """Name what failed on which photo; a foreign error is named by its class too."""
     told = str(error) if isinstance(error, GroupemoError) else f"{type(error).__name__}: {error}"
     return Failure(stage, f"{name}: {label} failed: {told}")

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import os
 import queue
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -232,7 +233,7 @@ def stream(
     chunks = _chunks(photos, max(1, min(CHUNK, len(photos) // (4 * len(engines)))))
     hidden = None if progress is None else not progress
     with ExitStack() as stack:
-        stack.enter_context(_one_opencv_thread())
+        stack.enter_context(_one_opencv_thread)
         writer = stack.enter_context(AnalysisWriter(out)) if out is not None else None
         done = _done(out)
         bar = stack.enter_context(tqdm(total=len(photos), unit="photo", disable=hidden))
@@ -257,8 +258,8 @@ def _worker_count(workers: int | None) -> int:
     if workers is None:
         usable = getattr(os, "sched_getaffinity", None)
         return len(usable(0)) if usable else os.cpu_count() or 1
-    if workers < 1:
-        raise OptionError(f"workers is {workers}: expected 1 or more")
+    if not isinstance(workers, int) or workers < 1:
+        raise OptionError(f"workers is {workers!r}: expected a whole number, 1 or more")
     return workers
 
 
@@ -290,13 +291,30 @@ def _done(out: str | Path | None) -> dict[Key, str]:
     return {key_of(one): one.sha256 if one.failure is None else "" for one in iter_analyses(out)}
 
 
-@contextmanager
-def _one_opencv_thread() -> Iterator[None]:
-    import cv2
+class _OneOpenCVThread(AbstractContextManager[None]):
+    """Holds OpenCV to one thread while any run is on; the last to end gives it its own back."""
 
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._before = 0
+
+    def __enter__(self) -> None:
+        import cv2
+
+        with self._lock:
+            if not self._users:
+                self._before = cv2.getNumThreads()
+                cv2.setNumThreads(1)
+            self._users += 1
+
+    def __exit__(self, *error: object) -> None:
+        import cv2
+
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                cv2.setNumThreads(self._before)
+
+
+_one_opencv_thread = _OneOpenCVThread()

@@ -23,7 +23,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groupemo._version import __version__
-from groupemo.errors import ContractError, MissingExtra, OptionError, UnknownPlugin
+from groupemo.emotions import align_probs
+from groupemo.errors import (
+    ContractError,
+    GroupemoError,
+    LabelError,
+    MissingExtra,
+    OptionError,
+    UnknownPlugin,
+)
 from groupemo.faces import Faces
 
 __all__ = [
@@ -185,6 +193,8 @@ class Registry(Generic[P]):
                 f"{self.kind} {label!r} is a {type(plugin).__name__}: expected a name or a"
                 f" {self.protocol.__name__}, see groupemo.plugins"
             )
+        if isinstance(plugin, Backend):
+            _check_classes(plugin.classes, label)
         return Loaded(label, plugin, {"label": label, **_provenance(plugin, options)}, guard)
 
     def _build(self, name: str, options: Mapping[str, Any]) -> P:
@@ -193,6 +203,12 @@ class Registry(Generic[P]):
             return factory(**{**defaults, **options})
         except TypeError as error:
             raise OptionError(f"{self.kind} {name!r}: {_plain(error)}") from error
+        except GroupemoError:
+            raise
+        except Exception as error:
+            raise ContractError(
+                f"{self.kind} {name!r} cannot be built: {type(error).__name__}: {error}"
+            ) from error
 
     def _factory(self, name: str) -> tuple[Callable[..., P], Mapping[str, Any]]:
         if name in self.built_in:
@@ -209,9 +225,10 @@ class Registry(Generic[P]):
     def _imported(self, point: importlib.metadata.EntryPoint) -> Callable[..., P]:
         try:
             factory: Callable[..., P] = point.load()
-        except (ImportError, AttributeError) as error:
+        except Exception as error:  # a package may fail in any way while it is imported
             raise MissingExtra(
-                f"{self.kind} {point.name!r} ({point.value}) cannot be imported: {error}"
+                f"{self.kind} {point.name!r} ({point.value}) cannot be imported:"
+                f" {type(error).__name__}: {error}"
             ) from error
         return factory
 
@@ -234,6 +251,8 @@ def parse_spec(spec: str) -> tuple[str, dict[str, Any]]:
         key, equals, value = part.partition("=")
         if not equals or not key.strip().isidentifier():
             raise OptionError(f"{spec!r}: {part!r} is not an option: expected name:key=value,...")
+        if key.strip() in options:
+            raise OptionError(f"{spec!r}: {key.strip()} is given twice")
         options[key.strip()] = _literal(value.strip())
     return name, options
 
@@ -241,6 +260,17 @@ def parse_spec(spec: str) -> tuple[str, dict[str, Any]]:
 def spell_spec(name: str, options: Mapping[str, Any]) -> str:
     """Return the spec `parse_spec` would split into these."""
     return name + ":" * bool(options) + ",".join(f"{key}={val}" for key, val in options.items())
+
+
+def _check_classes(classes: Any, label: str) -> None:
+    """Refuse, before the first photo, classes that no score could be made of."""
+    several = isinstance(classes, tuple | list) and len(classes) > 0
+    if not several or not all(isinstance(one, str) for one in classes):
+        raise ContractError(f"backend {label!r}: classes must be a tuple of words, is {classes!r}")
+    try:
+        align_probs(np.empty((0, len(classes))), classes)
+    except (ContractError, LabelError) as error:
+        raise ContractError(f"backend {label!r}: {error}") from error
 
 
 def checked_faces(faces: object, image: NDArray[np.uint8], label: str) -> Faces:
@@ -276,7 +306,7 @@ def checked_probs(probs: object, n: int, backend: Backend, label: str) -> NDArra
     """
     k = len(backend.classes)
     try:
-        rows = np.asarray(probs, dtype=np.float64)
+        rows = np.array(probs, dtype=np.float64)  # a copy: a backend may use its buffer again
     except (TypeError, ValueError) as error:
         raise ContractError(f"backend {label!r} returned no array of numbers: {error}") from error
     if rows.shape != (n, k):
@@ -298,11 +328,12 @@ def checked_probs(probs: object, n: int, backend: Backend, label: str) -> NDArra
 
 def _provenance(plugin: object, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return JSON values, so that what a file gives back is the same."""
+    models = getattr(plugin, "models", None)
     kind = plugin if isinstance(plugin, type) or hasattr(plugin, "__qualname__") else type(plugin)
     told = {
         "class": f"{kind.__module__}.{kind.__qualname__}",
         "options": dict(options),
-        "models": dict(getattr(plugin, "models", {})),
+        "models": dict(models) if isinstance(models, Mapping) else {},
         "groupemo": __version__,
     }
     as_json: dict[str, Any] = json.loads(json.dumps(told, default=str))

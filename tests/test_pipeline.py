@@ -315,7 +315,7 @@ def test_opencv_has_one_thread_while_photos_are_analyzed():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"workers": 0}, OptionError, "workers is 0: expected 1 or more"),
+        ({"workers": 0}, OptionError, "workers is 0: expected a whole number, 1 or more"),
         ({"detectors": []}, OptionError, "expected one detector or more"),
         ({"backends": []}, OptionError, "expected one backend or more"),
         ({"detectors": ["nonesuch"]}, UnknownPlugin, "no detector named 'nonesuch'"),
@@ -391,9 +391,12 @@ class FailsOn(FakeBackend):
     ("backend", "reason"),
     [
         (FailsOn(5, stage="prepare"), "ZeroDivisionError: division by zero"),
-        (FailsOn(5, stage="prepare", how=lambda n: np.zeros((n + 1, 1))), "gave 3 rows for 2"),
+        (
+            FailsOn(5, stage="prepare", how=lambda n: np.zeros((n + 1, 1))),
+            "gave shape (3, 1) for 2",
+        ),
         (FailsOn(5, stage="prepare", how=lambda n: np.full((n, 1, 1), 9.0)), None),
-        (FailsOn(5, stage="prepare", how=lambda n: None), "TypeError"),
+        (FailsOn(5, stage="prepare", how=lambda n: None), "gave shape () for 2"),
         (FailsOn(5, stage="predict"), "RuntimeError: net exploded"),
         (FailsOn(5, stage="predict", how=3.0), "sum to 1"),
     ],
@@ -625,3 +628,65 @@ def test_a_file_name_that_is_no_text_is_spelled_out(tmp_path):
 def test_one_name_is_not_taken_for_a_list_of_letters():
     with pytest.raises(OptionError, match=r"write \['yunet'\]"):
         analyze_grid(arrays(1), detectors="yunet", backends=["fer"])
+
+
+# --- what other people's plugins do ---
+
+
+class Reusing:
+    """A backend that hands out the same two arrays again and again."""
+
+    classes = ("happy", "sad")
+
+    def __init__(self):
+        self.inputs, self.probs = np.zeros((64, 1)), np.zeros((64, 2))
+
+    def prepare(self, image, faces):
+        self.inputs[: len(faces)] = image.mean() / 255
+        return self.inputs[: len(faces)]
+
+    def predict(self, inputs):
+        self.probs[: len(inputs)] = np.hstack([inputs, 1 - inputs])
+        return self.probs[: len(inputs)]
+
+
+def test_a_backend_may_use_its_arrays_again():
+    many = FakeDetector(Faces([[0, 0, 4, 4]] * 40))  # more than one batch in a chunk
+    answers = [one.probs[0, 0] for one in run(arrays(24), many, Reusing(), workers=1)]
+    np.testing.assert_allclose(answers, np.arange(24) / 255)
+
+
+def exits(*_):
+    sys.exit(0)
+
+
+def test_a_plugin_that_exits_fails_for_its_photo_alone():
+    backend = FakeBackend(EVEN)
+    backend.predict = exits
+    assert [one.failure.stage for one in run(arrays(2), exits)] == ["detect", "detect"]
+    assert [one.failure.stage for one in run(arrays(2), None, backend)] == ["classify", "classify"]
+
+
+@pytest.mark.parametrize("workers", ["2", 1.5, 0])
+def test_workers_are_a_whole_number(workers):
+    with pytest.raises(OptionError, match="workers is"):
+        run(arrays(1), workers=workers)
+
+
+def test_overlapping_runs_leave_opencv_its_threads():
+    import cv2
+
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(3)
+    try:
+        first, second = (
+            groupemo.analyze_all(
+                arrays(2), detector=FakeDetector(TWO), backend=FakeBackend(EVEN), progress=False
+            )
+            for _ in range(2)
+        )
+        next(first), next(second)
+        list(first), list(second)
+        assert cv2.getNumThreads() == 3
+    finally:
+        cv2.setNumThreads(before)

@@ -300,3 +300,45 @@ def test_probabilities_that_may_be(rows):
 def test_probabilities_that_may_not_be(rows, message):
     with pytest.raises(ContractError, match=f"'b' returned .*{message}"):
         checked_probs(rows, 1, FakeBackend(EVEN), "b")
+
+
+# --- what other people's plugins do ---
+
+
+def test_an_option_given_twice():
+    with pytest.raises(OptionError, match="scale_factor is given twice"):
+        parse_spec("haar:scale_factor=1.1,scale_factor=1.2")
+
+
+def test_a_plugin_that_fails_while_it_is_built(registry):
+    def broken():
+        raise RuntimeError("no GPU")
+
+    registry.register("broken", broken)
+    with pytest.raises(ContractError, match="'broken' cannot be built: RuntimeError: no GPU"):
+        registry.load("broken")
+
+
+def test_an_entry_point_that_fails_in_any_way_on_import(registry, tmp_path, monkeypatch):
+    (tmp_path / "bad_plugin.py").write_text("1 / 0")
+    monkeypatch.syspath_prepend(tmp_path)
+    point = importlib.metadata.EntryPoint("bad", "bad_plugin:Find", "groupemo.detectors")
+    monkeypatch.setattr(registry, "_entry_points", lambda: {"bad": point})
+    with pytest.raises(MissingExtra, match="cannot be imported: ZeroDivisionError"):
+        registry.load("bad")
+
+
+@pytest.mark.parametrize(
+    "classes", [5, "happy", None, (), (None, None), ("happy", "joy"), ("foo", "happy")]
+)
+def test_classes_no_score_could_be_made_of_are_refused_at_once(classes):
+    backend = FakeBackend(EVEN)
+    backend.classes = classes
+    with pytest.raises(ContractError, match="backend 'fake'"):
+        BACKENDS.load(backend)
+
+
+def test_models_of_another_meaning_are_not_taken_for_checksums():
+    boxed = Boxed()
+    boxed.models = [object()]
+    assert DETECTORS.load(boxed).provenance["models"] == {}
