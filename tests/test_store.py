@@ -9,6 +9,7 @@ import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,7 @@ from groupemo.models import store
 from groupemo.models.resolver import Entry, Resolver, cache_dir
 
 RIGHT, WRONG = b"right weights" * 100, b"other weights" * 100
+PAGE = b"\n<!DOCTYPE html><title>Sign in to this network</title>"
 SHA = hashlib.sha256(RIGHT).hexdigest()
 FILE = "net.onnx"
 METADATA = "Metadata-Version: 2.1\nName: demo-weights\nVersion: 1.0\n"
@@ -43,13 +45,13 @@ def mirror(tmp_path, monkeypatch):
 
 @pytest.fixture
 def upstream():
-    """Serve RIGHT, WRONG, a cut answer and nothing, on loopback; count what was asked."""
+    """Serve RIGHT, WRONG, PAGE, a cut answer and nothing, on loopback; count what was asked."""
     asked = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             asked.append(self.path)
-            body = {"/right": RIGHT, "/wrong": WRONG, "/cut": RIGHT}.get(self.path)
+            body = {"/right": RIGHT, "/wrong": WRONG, "/cut": RIGHT, "/page": PAGE}.get(self.path)
             self.send_response(200 if body else 404)
             self.send_header("Content-Length", str(len(body or b"")))
             self.end_headers()
@@ -255,6 +257,18 @@ def test_an_unpinned_file_is_taken_from_its_address_and_not_from_a_mirror(mirror
     assert (path.parent.parent, path.read_bytes()) == (resolver.cache, RIGHT)
     assert resolver.fetch("net") == path
     assert len(upstream[1]) == 1
+
+
+def test_an_unpinned_file_that_cannot_be_had_may_be_put_into_the_cache(mirror, upstream):
+    resolver = catalog(f"{upstream[0]}/page", sha256="")
+    with pytest.raises(ModelError, match="/page: what came is a web page") as caught:
+        resolver.fetch("net")
+    assert left_in_cache(resolver) == []
+    _, _, place = str(caught.value).partition("Remedy: put the file at ")
+    place = Path(place.removesuffix("."))
+    place.parent.mkdir(parents=True)
+    place.write_bytes(RIGHT)
+    assert resolver.fetch("net") == place
 
 
 def test_a_cache_that_cannot_be_written_is_named(tmp_path, upstream, monkeypatch):

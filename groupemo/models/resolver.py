@@ -188,10 +188,15 @@ class Resolver:
                     return self._download(entry, source)
                 except _SourceFailed as error:
                     reasons.append(f"{source}: {error}")
+        remedy = (
+            f"put the file into a folder and set {self.mirror} to it"
+            if entry.sha256
+            else f"put the file at {self.cache / entry.place}"
+        )
         raise ModelError(
             f"{name}: {entry.file} cannot be had:\n"
             + "\n".join(f"  - {reason}" for reason in reasons)
-            + f"\n  Remedy: put the file into a folder and set {self.mirror} to it."
+            + f"\n  Remedy: {remedy}."
         )
 
     def _local(self, entry: Entry) -> Iterator[tuple[str, Path]]:
@@ -302,7 +307,10 @@ def _from_address(address: str) -> bytes:
             raise _SourceFailed(_in_vain[host]) from error
         except OSError as error:  # what requests raises is one, too
             raise _SourceFailed(str(error)) from error
-        return target.read_bytes()
+        data = target.read_bytes()
+    if data[:100].lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        raise _SourceFailed("what came is a web page")  # without a checksum it would be kept
+    return data
 
 
 def _pip_download(wanted: str, folder: str) -> Path:
