@@ -155,15 +155,19 @@ class Analysis:
             record = json.loads(line)
             if record["format"] != FORMAT:
                 raise AnalysisError(f"format {record['format']!r}, expected {FORMAT}")
+            for key, kind in _PLAIN.items():
+                if not isinstance(record[key], kind):
+                    raise AnalysisError(f"{key} is {record[key]!r}, expected {kind.__name__}")
             blank = [np.nan] * len(record["classes"])
             return cls(
                 faces=Faces(record["boxes"], record["scores"], record["landmarks"]),
                 probs=np.array([blank if row is None else row for row in record["probs"]]),
                 classes=tuple(record["classes"]),
                 failure=record["failure"] and Failure(**record["failure"]),
-                **{key: record[key] for key in _PLAIN_KEYS},
+                path=record["path"],
+                **{key: record[key] for key in _PLAIN},
             )
-        except (KeyError, TypeError, ValueError, ContractError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError, ContractError) as error:
             raise AnalysisError(f"not an analysis: {type(error).__name__}: {error}") from error
 
     def _repr_html_(self) -> str:
@@ -172,9 +176,10 @@ class Analysis:
         return analysis_html(self)
 
 
-_PLAIN_KEYS = (
-    "photo", "sha256", "width", "height", "detector", "backend", "provenance", "seconds", "path",
-)  # fmt: skip
+_PLAIN = {
+    "photo": str, "sha256": str, "width": int, "height": int, "detector": str, "backend": str,
+    "provenance": dict, "seconds": dict,
+}  # fmt: skip
 
 
 def iter_analyses(path: str | Path) -> Iterator[Analysis]:

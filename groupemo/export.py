@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
 import importlib.util
 import io
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["Annotated", "annotate", "faces_table", "photos_table", "write_tables"]
 
 _FACE = ("photo", "detector", "backend", "face", "x", "y", "w", "h", "score", "emotion")
+_UNHELD = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_LONGEST = 255  # bytes in a file's name, on nearly every disk
 _PHOTO = ("photo", "detector", "backend", "width", "height", "faces", "abstained")
 
 
@@ -69,7 +74,7 @@ def write_tables(
     if xlsx:
         _require_openpyxl()
     tables = dict(zip(("faces", "photos"), _tables(analyses), strict=True))
-    files = {f"{name}.csv": frame.to_csv(index=False).encode() for name, frame in tables.items()}
+    files = {f"{name}.csv": _csv(frame) for name, frame in tables.items()}
     if xlsx:
         files["groupemo.xlsx"] = _workbook(tables)
     return [write_atomically(Path(folder) / name, data) for name, data in files.items()]
@@ -122,12 +127,15 @@ def annotate(
     if pair_in_name is None:
         analyses = list(analyses)
         pair_in_name = len({one.pair for one in analyses}) > 1
-    written, skipped = [], {}
+    written: dict[Path, str] = {}
+    skipped = {}
     for analysis in analyses:
         target = Path(folder) / _file_name(analysis, pair_in_name)
         _refuse_original(target, analysis)
         try:
-            written.append(_write_drawn(analysis, target, blur))
+            if target in written:  # a.png is drawn to a.png.jpg, and so is a.png.jpg
+                raise PhotoError(f"{analysis.photo}: {target} shows {written[target]} already")
+            written[_write_drawn(analysis, target, blur)] = analysis.photo
         except PhotoError as error:
             skipped[analysis.photo] = str(error)
     return Annotated(tuple(written), skipped)
@@ -193,17 +201,29 @@ def _require_openpyxl() -> None:
         )
 
 
+def _csv(frame: pd.DataFrame) -> bytes:
+    """Return a CSV file with all words quoted: else a photo's name with a CR in it is two rows."""
+    return frame.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC).encode()
+
+
 def _workbook(tables: Mapping[str, pd.DataFrame]) -> bytes:
     import pandas as pd
 
     buffer = io.BytesIO()
     with pd.ExcelWriter(buffer, engine="openpyxl") as writer:
         for name, frame in tables.items():
-            frame.to_excel(writer, sheet_name=name, index=False, freeze_panes=(1, 1))
+            frame.map(_spelled).to_excel(writer, sheet_name=name, index=False, freeze_panes=(1, 1))
             for cell in (cell for row in writer.sheets[name].rows for cell in row):
                 if cell.data_type == "f":  # a photo whose name starts with "=" is no formula
                     cell.data_type = "s"
     return buffer.getvalue()
+
+
+def _spelled(value: Any) -> Any:
+    """Return a cell with escapes for the control characters that no sheet can hold."""
+    return (
+        _UNHELD.sub(lambda one: f"\\x{ord(one[0]):02x}", value) if isinstance(value, str) else value
+    )
 
 
 def _file_name(analysis: Analysis, pair_in_name: bool) -> PurePosixPath:
@@ -214,7 +234,16 @@ def _file_name(analysis: Analysis, pair_in_name: bool) -> PurePosixPath:
     if suffix.lower() not in (".jpg", ".jpeg"):
         stem, suffix = path.name, ".jpg"
     pair = [re.sub(r"[^\w.-]+", "-", label).strip("-") for label in analysis.pair]
-    return path.with_name(".".join([stem, *(pair if pair_in_name else [])]) + suffix)
+    ending = "".join(f".{label}" for label in pair if pair_in_name) + suffix
+    return path.with_name(_fitted(stem, _LONGEST - len(os.fsencode(ending))) + ending)
+
+
+def _fitted(stem: str, room: int) -> str:
+    """Return a name that fits; one that is cut keeps a digest, so that it stays the only one."""
+    if len(os.fsencode(stem)) <= room:
+        return stem
+    digest = hashlib.sha256(os.fsencode(stem)).hexdigest()[:8]
+    return f"{os.fsencode(stem)[: room - 9].decode(errors='ignore')}-{digest}"
 
 
 def _refuse_original(target: Path, analysis: Analysis) -> None:

@@ -21,7 +21,7 @@ def write_atomically(path: str | Path, data: bytes) -> Path:
         at `path` before is still there.
     """
     target = Path(path)
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
+    temporary = target.with_name(f".{uuid.uuid4().hex[:16]}")  # fits where the longest name does
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -295,3 +295,22 @@ def test_what_cannot_be_written_is_named(tmp_path):
     with pytest.raises(OutputError, match="cannot be written: "):
         write_atomically(tmp_path, b"")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"photo": 5}, {"provenance": None}, {"seconds": [1]}, {"width": "wide"}, {"detector": None}],
+)
+def test_a_value_of_another_kind_is_named(change):
+    record = json.loads(made().to_json()) | change
+    with pytest.raises(AnalysisError, match=next(iter(change))):
+        Analysis.from_json(json.dumps(record))
+
+
+def test_a_line_nested_without_end_is_no_analysis():
+    with pytest.raises(AnalysisError, match="not an analysis"):
+        Analysis.from_json("[" * 100_000)
+
+
+def test_the_longest_file_name_can_be_written(tmp_path):
+    assert write_atomically(tmp_path / ("x" * 255), b"hello").read_bytes() == b"hello"

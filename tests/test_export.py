@@ -1,3 +1,4 @@
+import dataclasses
 import importlib.util
 
 import numpy as np
@@ -151,3 +152,43 @@ def test_faces_are_blurred_on_request(one, party, tmp_path):
         for path in (plain, blurred)
     ]
     assert apart[0] < 80 < apart[1]
+
+
+ODD_NAMES = [
+    "two\rrows.jpg",
+    "two\nrows.jpg",
+    'quo"te, comma.jpg',
+    "bell\x07\x1b[31m.jpg",
+    "=1+1.jpg",
+]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_photo_of_any_name_is_one_row(tmp_path, name):
+    write_tables([unread(name)], tmp_path)
+    assert pd.read_csv(tmp_path / "photos.csv")["photo"].tolist() == [name]
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("openpyxl"), reason="needs groupemo[xlsx]")
+def test_a_sheet_spells_out_what_it_cannot_hold(tmp_path):
+    write_tables([unread("bell\x07.jpg")], tmp_path, xlsx=True)
+    sheet = pd.read_excel(tmp_path / "groupemo.xlsx", sheet_name="photos")
+    assert sheet["photo"].tolist() == ["bell\\x07.jpg"]
+
+
+def named(one, name):
+    return dataclasses.replace(one, photo=name)
+
+
+@pytest.mark.parametrize("pair_in_name", [True, False])
+def test_the_longest_name_is_drawn_to(one, tmp_path, pair_in_name):
+    long = [named(one, "é" * 125 + f"{i}.jpg") for i in range(2)]
+    drawn = annotate(long, tmp_path / "drawn", pair_in_name=pair_in_name)
+    assert not drawn.skipped
+    assert len(list((tmp_path / "drawn").iterdir())) == 2
+
+
+def test_two_photos_are_never_drawn_to_one_file(one, tmp_path):
+    drawn = annotate([named(one, "a.png"), named(one, "a.png.jpg")], tmp_path / "drawn")
+    assert [path.name for path in drawn.written] == ["a.png.jpg"]
+    assert "shows a.png already" in drawn.skipped["a.png.jpg"]
