@@ -34,6 +34,9 @@ NEEDED = ("yunet", "fer")
 
 MIRRORS = ("GROUPEMO_MODELS", "GROUPEMO_SAMPLES")
 
+PATIENCE = 120
+"""Seconds a library may take to be imported."""
+
 IMPORTS = {
     "cv2": "import cv2; cv2.FaceDetectorYN, cv2.CascadeClassifier",
     "onnxruntime": "import onnxruntime; onnxruntime.InferenceSession",
@@ -186,7 +189,10 @@ def check_plugin(plugin: PluginInfo, offline: bool) -> Check:
 def run_python(code: str) -> tuple[int, str]:
     """Run code in a Python of its own; return its exit status and standard error."""
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        return 1, f"not imported after {PATIENCE} seconds"
     return done.returncode, done.stderr
 
 

@@ -507,3 +507,37 @@ def test_the_page_is_what_the_help_says():
     spec.loader.exec_module(module)
     made = module.page()
     assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == made, "run `make docs`"
+
+
+# --- odd places -------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["samples", "list"]])
+def test_a_full_disk_under_standard_output_is_said_in_one_line(words):
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "groupemo", *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert ended.returncode == 1
+    assert ended.stderr == "error: standard output: No space left on device\n"
+
+
+def test_what_was_drawn_is_not_taken_for_photos(photos):
+    words = ["analyze", photos, "--out", photos, "--annotate", "-d", "all", "-b", "cheerful"]
+    groupemo(*words)
+    assert (photos / "annotated" / "a.png.jpg").exists()
+    groupemo(*words)
+    assert len(load_analyses(photos)) == len(SCENES)
+
+
+def test_a_detector_that_exits_fails_for_its_photo_alone(photos, monkeypatch):
+    monkeypatch.setitem(DETECTORS._registered, "exits", lambda: lambda image: sys.exit(0))
+    assert "SystemExit" in groupemo("detect", photos, "-d", "exits", code=3).stderr
+
+
+def test_a_limit_below_one_pixel_is_wrong_usage(photos):
+    groupemo("detect", photos, "-d", "all", "--max-pixels", "0", code=2)

@@ -165,3 +165,9 @@ def test_this_machine(tmp_path):
         assert checks[name]["ok"], checks[name]
     assert done.returncode == (not all(check["ok"] for check in checks.values()))
     assert Path(checks["cache folder"]["detail"]).is_dir()
+
+
+def test_a_library_that_hangs_is_reported(monkeypatch):
+    monkeypatch.setattr(doctor, "PATIENCE", 0.5)
+    check = doctor.check_import("slow", "import time; time.sleep(60)", doctor.run_python)
+    assert (check.ok, check.detail) == (False, "not imported after 0.5 seconds")

@@ -33,6 +33,14 @@ EXIT_CODES = {
 class Root(TyperGroup):
     """Says whatever ends a command in one line, and by the exit code."""
 
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run, even where nothing can be printed: a full disk, say."""
+        try:
+            return super().main(*args, **options)
+        except OSError as error:
+            complain(f"error: {error.filename or 'standard output'}: {error.strerror or error}")
+            sys.exit(1)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command asked for."""
         try:

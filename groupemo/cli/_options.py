@@ -78,7 +78,7 @@ Workers = Annotated[
     typer.Option(metavar="N", help="Threads; one for each core if not given.", show_default=False),
 ]
 MaxPixels = Annotated[
-    int, typer.Option(metavar="N", help="Larger photos are refused before they are decoded.")
+    int, typer.Option(metavar="N", min=1, help="Larger photos are refused before they are decoded.")
 ]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="The folder for the results.")]
 ShowFaces = Annotated[

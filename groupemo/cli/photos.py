@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -63,7 +64,7 @@ def _detected(photo: Photo, finder: Detector, max_pixels: int) -> dict[str, Any]
     faces, failure = Faces.empty(), None
     try:
         faces = find(photo.decode(photo.load(), max_pixels=max_pixels), finder)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # some libraries exit where they should raise
         stage = "read" if isinstance(error, PhotoError) else "detect"
         kind = "" if isinstance(error, PhotoError) else f"{photo.name}: "
         kind += "" if isinstance(error, GroupemoError) else f"{type(error).__name__}: "
@@ -117,17 +118,20 @@ def analyze(
 
     Writes to the folder: analyses.jsonl, one photo, detector and backend a
     line, as it comes; then faces.csv and photos.csv, made from all of its lines. A
-    run that was stopped goes on where it was: only what is missing is done.
+    run that was stopped goes on where it was: only what is missing is done. What
+    was drawn to the folder before is not taken for photos.
     """
     from groupemo.analysis import load_analyses
     from groupemo.export import annotate as draw
     from groupemo.export import write_tables
+    from groupemo.images import find_photos
     from groupemo.pipeline import analyze_grid
 
-    file = out / "analyses.jsonl"
+    file, drawings = out / "analyses.jsonl", out / "annotated"
+    found = [photo for photo in find_photos(photos) if not _is_in(drawings, photo)]
     with resumable(file):
         fresh = analyze_grid(
-            photos,
+            found,
             detectors=detector,
             backends=backend,
             workers=workers,
@@ -137,7 +141,7 @@ def analyze(
         done = [one if one.failure else None for one in fresh]  # the others are in the file
         saved = load_analyses(file)
         write_tables(saved, out, xlsx=xlsx)
-        drawn = draw(saved, out / "annotated", blur=blur) if annotate else None
+        drawn = draw(saved, drawings, blur=blur) if annotate else None
     runs = _runs(saved)
     failed = failures(one for one in done if one is not None)
     if as_json:
@@ -147,6 +151,10 @@ def analyze(
         print_note(f"{len(saved)} analyses, {len(done)} of them new, in {out}")
     _name_not_drawn(drawn.skipped if drawn else {}, failed)
     end(failed)
+
+
+def _is_in(folder: Path, photo: Photo) -> bool:
+    return photo.path is not None and folder.resolve() in photo.path.absolute().parents
 
 
 def _name_not_drawn(skipped: Mapping[str, str], failed: Sequence[Mapping[str, str]]) -> None:
