@@ -285,10 +285,18 @@ def _map_bounded(
 
 
 def _done(out: str | Path | None) -> dict[Key, str]:
-    """Return what a file of analyses holds: key -> the photo's SHA-256, failures left out."""
+    """Return what a file of analyses holds: key -> the photo's SHA-256, failures left out.
+
+    Only what `load_analyses` would return counts: of several lines about the same photo,
+    detector and backend the last, be it of other options or another model file.
+    """
     if out is None or not Path(out).exists():
         return {}
-    return {key_of(one): one.sha256 if one.failure is None else "" for one in iter_analyses(out)}
+    latest = {
+        (one.photo, *one.pair): (key_of(one), one.sha256 if one.failure is None else "")
+        for one in iter_analyses(out)
+    }
+    return dict(latest.values())
 
 
 class _OneOpenCVThread(AbstractContextManager[None]):

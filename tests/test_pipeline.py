@@ -690,3 +690,15 @@ def test_overlapping_runs_leave_opencv_its_threads():
         assert cv2.getNumThreads() == 3
     finally:
         cv2.setNumThreads(before)
+
+
+def test_going_back_to_an_older_model_is_done_again(tmp_path):
+    out = tmp_path / "run.jsonl"
+    answers = {}
+    for version in ("old", "new", "old"):
+        backend = FakeBackend(EVEN if version == "old" else np.eye(7)[3])
+        backend.models = {"net.onnx": version}
+        run(arrays(1), backend=backend, out=out)
+        [answers[version]] = load_analyses(out)
+    assert answers["old"].provenance["backend"]["models"] == {"net.onnx": "old"}
+    np.testing.assert_allclose(answers["old"].probs, [EVEN, EVEN])
