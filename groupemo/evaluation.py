@@ -133,8 +133,8 @@ class Evaluation:
     ) -> pd.DataFrame:
         """Return how much better `a` is than `b` on the same photos, figure by figure.
 
-        The interval is that of the paired difference: each draw takes the same
-        photos for both. One that leaves out 0 means the difference is more than
+        The interval is that of the paired difference: each draw weighs the photos
+        the same for both. One that leaves out 0 means the difference is more than
         the choice of photos would explain, one time in twenty apart.
 
         Parameters

@@ -164,10 +164,10 @@ class Scores:
         )
 
     def intervals(self, *, draws: int = DRAWS, seed: int = 0) -> dict[str, tuple[float, float]]:
-        """Return 95 % intervals of the headline figures, drawing photos with replacement.
+        """Return 95 % intervals of the headline figures over photos.
 
-        NaN for fewer than two photos; see `groupemo.metrics.uncertainty` for what
-        an interval does not know.
+        NaN for fewer than two photos; see `groupemo.metrics.uncertainty` for how
+        they are made, and what they do not know.
         """
         weights = draw_weights(len(self.photos), draws=draws, seed=seed)
         return {

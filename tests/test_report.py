@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from report_scenes import ODD, analysis, evaluation, unread
+from report_scenes import HAPPY, ODD, analysis, evaluation, unread
 
 from groupemo import EMOTIONS, Evaluation, LabelledFaces, Labels, load_evaluation
 from groupemo.analysis import Failure
 from groupemo.errors import OutputError
+from groupemo.labels import IGNORE
 from groupemo.report import write_report
 from groupemo.report.content import STAND_IN, describe, number
 from groupemo.report.gallery import KINDS
@@ -263,6 +264,17 @@ def test_a_pair_without_any_answer_has_dashes_beside_one_with(tmp_path):
     assert "No wrong expression" in page.text
 
 
+def test_a_region_to_leave_out_is_no_labelled_face(tmp_path):
+    scene = make_scene(["happy"])
+    labelled = LabelledFaces([*scene.labelled.boxes, [0, 0, 9, 9]], [HAPPY, IGNORE])
+    write_scenes([scene], tmp_path)
+    grid = Evaluation.of(Labels({scene.name: labelled}), [analysis(scene, tmp_path, [], [])])
+    page = page_of(grid, tmp_path / "out")
+    assert "1 faces labelled by hand" in page.text
+    assert "Labelled: happy 1, left out 1." in page.text
+    assert "1 faces labelled by hand" in (tmp_path / "out" / "report.md").read_text()
+
+
 def test_one_photo_has_no_interval(tmp_path):
     scene = make_scene(["happy"])
     labels = write_scenes([scene], tmp_path)
@@ -304,6 +316,15 @@ def test_the_answer_compares_the_best_with_the_next(made, tmp_path):
     assert "0.00 lower" in sentences
     assert "no more than the choice of photos could explain" in sentences
     assert "With so few photos (2)" in sentences
+    assert "Few faces stand for happy (2), sad (1), neutral (1): the macro-F1" in sentences
+
+
+def test_no_class_is_called_rare_that_has_many_faces(tmp_path):
+    scene = make_scene(["sad"] * 10)
+    labels = write_scenes([scene], tmp_path)
+    boxes = scene.labelled.boxes
+    grid = Evaluation.of(labels, [analysis(scene, tmp_path, boxes, ["happy"] * 10)])
+    assert "Few faces" not in " ".join(describe(grid).answer)
 
 
 def test_a_folder_that_cannot_be_written_is_named(made, tmp_path):

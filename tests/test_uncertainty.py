@@ -21,12 +21,16 @@ def table(right=0, wrong=0, missed=0, phantom=0):
     return counts
 
 
-def test_a_draw_is_as_many_photos_as_there_are():
-    weights = draw_weights(7, draws=50)
-    assert weights.shape == (50, 7)
-    assert (weights.sum(axis=1) == 7).all()
-    np.testing.assert_array_equal(weights, draw_weights(7, draws=50))
-    assert (weights != draw_weights(7, draws=50, seed=1)).any()
+def test_weights_are_1_on_average_and_never_0():
+    weights = draw_weights(7, draws=4000)
+    assert weights.shape == (4000, 7)
+    assert weights.min() > 0
+    np.testing.assert_allclose(weights.sum(axis=1), 7000, atol=7)
+    np.testing.assert_allclose(weights.mean(axis=0), 1000, rtol=0.06)
+    # a photo's share of a uniform draw has the variance (n - 1) / n^2 / (n + 1)
+    np.testing.assert_allclose((weights / 7000).var(axis=0), 6 / 49 / 8, rtol=0.1)
+    np.testing.assert_array_equal(weights, draw_weights(7, draws=4000))
+    assert (weights != draw_weights(7, draws=4000, seed=1)).any()
 
 
 @pytest.mark.parametrize("statistic", [det.detection_recall, det.detection_f1, cls.cross_entropy])
@@ -56,10 +60,21 @@ def test_fewer_than_two_photos_have_no_interval(n):
     assert np.isnan(interval(drawn)).all()
 
 
+def test_a_class_in_one_photo_is_in_every_draw():
+    # class 1 has one face in twelve photos, answered 0; class 0 is always right
+    rare = np.zeros((4, 4), int)
+    rare[1, 0] = 1
+    photos = tallies(rare, *[table(1)] * 11)
+
+    def macro_f1(counts):
+        return cls.macro(cls.f1(counts, "matched"), cls.support(counts, "matched"))
+
+    drawn = bootstrap(photos, macro_f1, draw_weights(12))
+    assert drawn.max() <= 0.5, "never the F1 of class 0 alone"
+    low, high = interval(drawn)
+    assert low < macro_f1(Tally(photos.counts.sum(axis=0))) < high
+
+
 def test_draws_that_are_not_defined_are_left_out():
     assert interval([np.nan, 0.25, 0.25, np.nan]) == (0.25, 0.25)
     assert np.isnan(interval([np.nan, np.nan])).all()
-    # recall is not defined in the draws that hold the empty photo alone
-    drawn = bootstrap(tallies(table(1, 0, 1), table()), det.detection_recall, draw_weights(2))
-    assert np.isnan(drawn).any()
-    assert interval(drawn) == (0.5, 0.5)

@@ -1,19 +1,19 @@
-"""How sure a figure is: the bootstrap over photos.
+"""How sure a figure is: the Bayesian bootstrap over photos.
 
 Faces of one photo share its light, its camera and its occasion, so photos are
-drawn, not faces (the cluster bootstrap: Davison and Hinkley, *Bootstrap Methods
-and their Application*, 1997, section 3.8). Tallies add, so drawing photos again
-is a sum with whole weights, and all draws are one matrix product.
+drawn, not faces. A draw gives every photo a random weight, uniform over all ways
+to share out one whole (Rubin, "The Bayesian Bootstrap", Annals of Statistics 9,
+1981). The plain bootstrap leaves photos out, and with them whole classes: its
+macro averages are then taken over other classes than the figure itself. Here
+every class is in every draw. Tallies add, so all draws are one matrix product.
 
 What an interval does not know
 ------------------------------
 - It speaks of photos like these. One photo says nothing about others: no
   interval. A few say little, and where every photo gives the same figure, such
   as a recall of 1, the interval has no width and claims too much.
-- A draw in which a figure is not defined is left out.
-- A draw may hold no face of a rare class; its macro averages are then taken
-  over the other classes, so their intervals are lopsided where a class is in a
-  few photos only.
+- A class with a face or two has hardly an answer to vary: a macro average that
+  hangs on it is less sure than its interval.
 """
 
 from __future__ import annotations
@@ -32,13 +32,15 @@ DRAWS = 2000
 
 
 def draw_weights(n: int, *, draws: int = DRAWS, seed: int = 0) -> NDArray[np.int64]:
-    """Return how often each of `n` photos is in each draw, shape (draws, n), rows summing to n.
+    """Return what each of `n` photos weighs in each draw, shape (draws, n), above 0.
 
-    Fewer than two photos give no draw, shape (0, n): drawn again, one is always itself.
+    Weights are 1 on average, in thousandths, so that weighted tallies stay whole.
+    Fewer than two photos give no draw, shape (0, n): one always has all the weight.
     """
     if n < 2:
         return np.zeros((0, n), dtype=np.int64)
-    return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=draws)
+    shares = np.random.default_rng(seed).dirichlet(np.ones(n), size=draws)
+    return np.ceil(1000 * n * shares).astype(np.int64)
 
 
 def bootstrap(

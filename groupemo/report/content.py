@@ -23,7 +23,8 @@ __all__ = ["STAND_IN", "Content", "Figure", "Pair", "describe", "number", "summa
 STAND_IN = "stand-in weights: not the published model's accuracy"
 """The note wherever a figure of a backend without its published weights is shown."""
 
-FEW_PHOTOS = 10
+FEW_PHOTOS, FEW_FACES = 10, 10
+LEFT_OUT = "left out"
 
 
 def number(value: float, places: int = 2) -> str:
@@ -101,6 +102,11 @@ class Content:
     manifest: Sequence[tuple[str, str]]
     command: str
     show_faces: bool
+
+    @property
+    def faces(self) -> int:
+        """How many faces are labelled; regions to leave out are none."""
+        return sum(n for word, n in self.labelled.items() if word != LEFT_OUT)
 
     @property
     def stand_in(self) -> bool:
@@ -220,7 +226,7 @@ def _labelled(evaluation: Evaluation) -> dict[str, int]:
     """Return how many faces are labelled with each word, words nobody used left out."""
     values = [faces.labels for faces in evaluation.labels.values()]
     labels = np.concatenate([*values, np.empty(0, np.int64)])
-    words = dict(enumerate(evaluation.labels.classes)) | {UNSURE: "unsure", IGNORE: "left out"}
+    words = dict(enumerate(evaluation.labels.classes)) | {UNSURE: "unsure", IGNORE: LEFT_OUT}
     counts = {word: int((labels == label).sum()) for label, word in words.items()}
     return {word: n for word, n in counts.items() if n}
 
@@ -241,6 +247,7 @@ def _answer(evaluation: Evaluation, pairs: Sequence[Pair]) -> list[str]:
         f" {figures['matched_accuracy'].of}.",
     ]
     sentences += _runner_up(evaluation, pairs)
+    sentences += _rare_classes(best)
     if best.stand_in:
         sentences.append(f"Mind the {STAND_IN}.")
     if judged == 1:
@@ -265,6 +272,18 @@ def _runner_up(evaluation: Evaluation, pairs: Sequence[Pair]) -> list[str]:
         else "no more than the choice of photos could explain"
     )
     return [f"{next_best}: {verdict}."]
+
+
+def _rare_classes(pair: Pair) -> list[str]:
+    rare = [
+        f"{row['class']} ({row['end_to_end_support']})"
+        for row in pair.per_class
+        if 0 < row["end_to_end_support"] < FEW_FACES
+    ]
+    if not rare:
+        return []
+    few = f"Few faces stand for {', '.join(rare)}"
+    return [f"{few}: the macro-F1 hangs on them, and is less sure than its interval."]
 
 
 def _interval(figure: Figure) -> str:
