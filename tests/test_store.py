@@ -127,6 +127,13 @@ def test_the_error_lists_every_source_and_why(mirror, upstream):
     assert left_in_cache(resolver) == []
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_download_shows_a_bar_on_a_terminal_alone(upstream, capsys, monkeypatch, terminal):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    catalog(f"{upstream[0]}/right").fetch("net")
+    assert ("100%" in capsys.readouterr().err) is terminal
+
+
 def test_what_was_downloaded_is_not_asked_for_again(upstream):
     address, asked = upstream
     resolver = catalog(f"{address}/right")
