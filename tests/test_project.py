@@ -42,6 +42,11 @@ def test_changelog_tells_of_this_version() -> None:
     assert f"## [{version}]" in (ROOT / "CHANGELOG.md").read_text()
 
 
+def test_type_checkers_are_told_that_it_is_typed() -> None:
+    assert "Typing :: Typed" in PROJECT["classifiers"]
+    assert (ROOT / "groupemo" / "py.typed").exists()
+
+
 def test_every_library_imported_is_declared() -> None:
     extras = PROJECT["optional-dependencies"]
     declared = {
