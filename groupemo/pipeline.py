@@ -70,7 +70,9 @@ def detect(photo: Any, detector: str | Detector = "yunet", **options: Any) -> Fa
     """
     loaded = DETECTORS.load(detector, **options)
     image = read_photo(photo)
-    return checked_faces(loaded.plugin(image), image, loaded.label)
+    with loaded.guard:
+        faces = loaded.plugin(image)
+    return checked_faces(faces, image, loaded.label)
 
 
 def classify(
@@ -95,7 +97,9 @@ def classify(
         Columns in the order of `EMOTIONS`; a NaN row where the backend abstained.
     """
     loaded = BACKENDS.load(backend, **options)
-    probs = loaded.plugin.predict(loaded.plugin.prepare(read_photo(photo), faces))
+    image = read_photo(photo)
+    with loaded.guard:
+        probs = loaded.plugin.predict(loaded.plugin.prepare(image, faces))
     checked = checked_probs(probs, len(faces), loaded.plugin, loaded.label)
     return align_probs(checked, loaded.plugin.classes)
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -174,7 +175,7 @@ class Registry(Generic[P]):
                     f"{self.kind} {_own_label(which)!r} is an object: options"
                     f" ({', '.join(options)}) go with a name"
                 )
-            return self._loaded(_own_label(which), which, {}, threading.Lock())
+            return self._loaded(_own_label(which), which, {}, _guard_of(which))
         name, in_spec = parse_spec(which)
         chosen = {**in_spec, **options}
         plugin = self._build(name, chosen)
@@ -324,6 +325,17 @@ def checked_probs(probs: object, n: int, backend: Backend, label: str) -> NDArra
             " all NaN where it abstains"
         )
     return rows
+
+
+_guards: WeakValueDictionary[int, AbstractContextManager[Any]] = WeakValueDictionary()
+_guards_guard = threading.Lock()
+
+
+def _guard_of(plugin: object) -> AbstractContextManager[Any]:
+    """Return the object's one lock, whichever thread asks; it lives as long as a `Loaded`."""
+    owner = getattr(plugin, "__self__", plugin)  # a bound method is a new object each time
+    with _guards_guard:
+        return _guards.setdefault(id(owner), threading.RLock())
 
 
 def _provenance(plugin: object, options: Mapping[str, Any]) -> dict[str, Any]:

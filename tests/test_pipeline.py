@@ -8,12 +8,14 @@ import sys
 import threading
 import time
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 import groupemo
 from groupemo.analysis import load_analyses
+from groupemo.emotions import EMOTIONS
 from groupemo.errors import (
     ContractError,
     OptionError,
@@ -702,3 +704,48 @@ def test_going_back_to_an_older_model_is_done_again(tmp_path):
         [answers[version]] = load_analyses(out)
     assert answers["old"].provenance["backend"]["models"] == {"net.onnx": "old"}
     np.testing.assert_allclose(answers["old"].probs, [EVEN, EVEN])
+
+
+class Alone:
+    """A detector and backend that notes whether two threads were ever in it at once."""
+
+    classes = EMOTIONS
+
+    def __init__(self):
+        self.inside, self.most = 0, 0
+
+    def enter(self):
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        time.sleep(0.01)
+        self.inside -= 1
+
+    def __call__(self, image):
+        self.enter()
+        return TWO
+
+    find = __call__
+
+    def prepare(self, image, faces):
+        self.enter()
+        return np.zeros((len(faces), 1))
+
+    def predict(self, inputs):
+        self.enter()
+        return np.tile(EVEN, (len(inputs), 1))
+
+
+CALLS = {
+    "analyze": lambda it, image: groupemo.analyze(image, detector=it, backend=it),
+    "a method": lambda it, image: groupemo.analyze(image, detector=it.find, backend=it),
+    "detect": lambda it, image: groupemo.detect(image, it),
+    "classify": lambda it, image: groupemo.classify(image, TWO, it),
+}
+
+
+@pytest.mark.parametrize("how", CALLS)
+def test_an_object_is_called_by_one_of_the_users_threads_at_a_time(how):
+    alone, image = Alone(), np.zeros((8, 8, 3), np.uint8)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: CALLS[how](alone, image), range(8)))
+    assert alone.most == 1
