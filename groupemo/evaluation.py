@@ -157,10 +157,11 @@ class Evaluation:
         weights = draw_weights(len(shared), draws=draws, seed=seed)
         once = np.ones((1, len(shared)), dtype=np.int64)
         stacks = [scores.stacked(shared) for scores in (first, second)]
+        sums, drawn = ([bootstrap(stack, each) for stack in stacks] for each in (once, weights))
         rows = []
         for name, statistic in HEADLINE.items():
-            value_a, value_b = (float(bootstrap(stack, statistic, once)[0]) for stack in stacks)
-            drawn_a, drawn_b = (bootstrap(stack, statistic, weights) for stack in stacks)
+            value_a, value_b = (float(statistic(total)[0]) for total in sums)
+            drawn_a, drawn_b = (statistic(total) for total in drawn)
             low, high = interval(drawn_a - drawn_b)
             rows.append((name, value_a, value_b, value_a - value_b, low, high))
         columns = ["figure", "a", "b", "difference", "low", "high"]

@@ -170,10 +170,8 @@ class Scores:
         they are made, and what they do not know.
         """
         weights = draw_weights(len(self.photos), draws=draws, seed=seed)
-        return {
-            name: interval(bootstrap(self.stacked(), statistic, weights))
-            for name, statistic in HEADLINE.items()
-        }
+        drawn = bootstrap(self.stacked(), weights)
+        return {name: interval(statistic(drawn)) for name, statistic in HEADLINE.items()}
 
     def per_class(self) -> pd.DataFrame:
         """Return the figures of each class, matched and end to end, and what they stand on.

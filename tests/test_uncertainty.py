@@ -37,7 +37,7 @@ def test_weights_are_1_on_average_and_never_0():
 def test_drawing_is_adding_the_photos_drawn(statistic):
     photos = tallies(table(3, 1), table(0, 2, 4), table(5, 0, 0, 2), table(1, 1, 1, 1))
     weights = draw_weights(4, draws=30)
-    drawn = bootstrap(photos, statistic, weights)
+    drawn = statistic(bootstrap(photos, weights))
     for row, value in zip(weights, drawn, strict=True):
         chosen = np.repeat(np.arange(4), row)
         once = Tally(photos.counts[chosen].sum(axis=0), photos.loss[chosen].sum())
@@ -48,14 +48,14 @@ def test_the_interval_of_a_share_is_near_the_textbook_one():
     # 400 photos of one face each: the cluster bootstrap is the plain one, and the
     # interval that of a binomial share, .8 +- 1.96 * sqrt(.8 * .2 / 400) = .0392
     photos = tallies(*[table(1)] * 320, *[table(0, 1)] * 80)
-    drawn = bootstrap(photos, lambda t: cls.accuracy(t, "matched"), draw_weights(400))
+    drawn = cls.accuracy(bootstrap(photos, draw_weights(400)), "matched")
     np.testing.assert_allclose(interval(drawn), (0.8 - 0.0392, 0.8 + 0.0392), atol=0.005)
 
 
 @pytest.mark.parametrize("n", [0, 1])
 def test_fewer_than_two_photos_have_no_interval(n):
     photos = Tally(np.zeros((n, 4, 4)) + table(3, 1))
-    drawn = bootstrap(photos, det.detection_recall, draw_weights(n))
+    drawn = det.detection_recall(bootstrap(photos, draw_weights(n)))
     assert drawn.shape == (0,)
     assert np.isnan(interval(drawn)).all()
 
@@ -69,7 +69,7 @@ def test_a_class_in_one_photo_is_in_every_draw():
     def macro_f1(counts):
         return cls.macro(cls.f1(counts, "matched"), cls.support(counts, "matched"))
 
-    drawn = bootstrap(photos, macro_f1, draw_weights(12))
+    drawn = macro_f1(bootstrap(photos, draw_weights(12)))
     assert drawn.max() <= 0.5, "never the F1 of class 0 alone"
     low, high = interval(drawn)
     assert low < macro_f1(Tally(photos.counts.sum(axis=0))) < high

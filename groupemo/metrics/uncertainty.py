@@ -18,8 +18,6 @@ What an interval does not know
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -43,34 +41,30 @@ def draw_weights(n: int, *, draws: int = DRAWS, seed: int = 0) -> NDArray[np.int
     return np.ceil(1000 * n * shares).astype(np.int64)
 
 
-def bootstrap(
-    tallies: Tally, statistic: Callable[[Tally], ArrayLike], weights: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Return a statistic on each draw.
+def bootstrap(tallies: Tally, weights: NDArray[np.int64]) -> Tally:
+    """Return the weighted sum of tallies in each draw: any figure of it is a figure a draw.
 
     Parameters
     ----------
     tallies : Tally
         One a photo, stacked on the leading axis: counts of shape (n, k + 2, k + 2).
-    statistic : callable
-        From a stacked Tally to an array whose leading axis is the draws.
     weights : np.ndarray, shape=(draws, n)
         From `draw_weights`. Two runs on the same photos are compared with the
         same weights: their difference is then a paired one.
 
     Returns
     -------
-    np.ndarray, shape=(draws, ...)
+    Tally
+        One a draw, stacked on the leading axis.
     """
     n, side = len(tallies.counts), tallies.counts.shape[-1]
     flat = weights.astype(np.float64) @ tallies.counts.reshape(n, side * side)
-    drawn = Tally(
+    return Tally(
         np.rint(flat).astype(np.int64).reshape(-1, side, side),
         weights @ tallies.loss,
         weights @ tallies.clipped,
         weights @ tallies.ignored,
     )
-    return np.asarray(statistic(drawn), dtype=np.float64)
 
 
 def interval(drawn: ArrayLike, *, level: float = 0.95) -> tuple[float, float]:
