@@ -78,7 +78,6 @@ def evaluate(
             out=out,
             max_pixels=max_pixels,
         )
-        evaluation.save(out)
         page = write_report(evaluation, out, show_faces=show_faces)
     _tell(evaluation, page, as_json)
 
