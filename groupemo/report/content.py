@@ -283,7 +283,7 @@ def _rare_classes(pair: Pair) -> list[str]:
     if not rare:
         return []
     few = f"Few faces stand for {', '.join(rare)}"
-    return [f"{few}: the macro-F1 hangs on them, and is less sure than its interval."]
+    return [f"{few}: the macro-F1 hangs on them, and is less sure than it looks."]
 
 
 def _interval(figure: Figure) -> str:
