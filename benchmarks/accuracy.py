@@ -90,7 +90,14 @@ def table(folder: Path, min_iou: float) -> str:
             f" | {seen['end_to_end_macro_f1']:.3f} [{low:.3f}, {high:.3f}]"
             f" | {difference(scores):.1e} |"
         )
-    return "\n".join(lines)
+    plugins = evaluation.manifest["plugins"]
+    files = [
+        f"{name}: {', '.join(told['models'])}"
+        for kind in ("detectors", "backends")
+        for name, told in plugins[kind].items()
+        if told["models"]
+    ]
+    return "\n".join([*lines, "", f"Model files: {'; '.join(files)}."])
 
 
 def main() -> None:
