@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from groupemo.errors import AnalysisError, ContractError, OutputError
+from groupemo.errors import AnalysisError, ContractError, OutputError, PhotoError
 from groupemo.faces import Faces
 from groupemo.files import write_atomically
+from groupemo.images import MAX_PIXELS, Photo, digest
 
 __all__ = [
     "Analysis",
@@ -31,6 +32,7 @@ __all__ = [
     "Failure",
     "iter_analyses",
     "load_analyses",
+    "read_again",
     "save_analyses",
 ]
 
@@ -180,6 +182,29 @@ _PLAIN = {
     "photo": str, "sha256": str, "width": int, "height": int, "detector": str, "backend": str,
     "provenance": dict, "seconds": dict,
 }  # fmt: skip
+
+
+def read_again(analysis: Analysis, photo: Photo | None = None) -> NDArray[np.uint8]:
+    """Return the pixels an analysis was made of.
+
+    Parameters
+    ----------
+    analysis : Analysis
+    photo : Photo, optional
+        Where the pixels are; by default where the analysis says.
+
+    Raises
+    ------
+    PhotoError
+        If the photo is out of reach, or is not the one that was analyzed.
+    """
+    if photo is None and analysis.path is None:
+        raise PhotoError(f"{analysis.photo}: where it was read from is not known")
+    source = photo or Photo(analysis.photo, Path(analysis.path or ""))
+    data = source.load()
+    if analysis.sha256 and digest(data) != analysis.sha256:
+        raise PhotoError(f"{analysis.photo}: {source.path} has changed since it was analyzed")
+    return source.decode(data, max_pixels=max(MAX_PIXELS, analysis.width * analysis.height))
 
 
 def iter_analyses(path: str | Path) -> Iterator[Analysis]:

@@ -65,8 +65,9 @@ def _built_in(
     name: str, registry: Registry[Any], plugin: BuiltIn, store: dict[str, ModelStatus]
 ) -> PluginInfo:
     missing = _missing(plugin.models, store)
-    fallback = bool(missing and plugin.instead) and not _missing(plugin.instead, store)
-    weights = plugin.instead if fallback else plugin.models
+    here = [name for name in plugin.instead if store[name].path]
+    fallback = bool(missing and here)
+    weights = (here[0],) if fallback else plugin.models
     licences = dict.fromkeys(store[each].entry.licence for each in weights)
     return PluginInfo(
         name=name,

@@ -12,7 +12,6 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
@@ -22,7 +21,6 @@ from PIL import Image, ImageDraw, ImageFont
 from groupemo import boxes as _boxes
 from groupemo.analysis import Analysis
 from groupemo.errors import PhotoError
-from groupemo.images import MAX_PIXELS, Photo, digest
 
 __all__ = [
     "COLORS",
@@ -34,7 +32,6 @@ __all__ = [
     "draw_boxes",
     "encode_jpeg",
     "ink_on",
-    "read_again",
 ]
 
 Pixels = NDArray[np.uint8]
@@ -96,6 +93,8 @@ def draw_boxes(
 def draw_analysis(image: Pixels, analysis: Analysis, *, blur: bool = False) -> Pixels:
     """Return a copy of a photo with an analysis' faces, answers and probabilities drawn.
 
+    Which detector and backend it is by is written into the lower left corner.
+
     Parameters
     ----------
     image : np.ndarray, shape=(h, w, 3)
@@ -106,7 +105,11 @@ def draw_analysis(image: Pixels, analysis: Analysis, *, blur: bool = False) -> P
     """
     found = analysis.faces.boxes
     base = blur_faces(image, found) if blur else image
-    return draw_boxes(base, found, *captions(analysis.probs, analysis.classes))
+    drawn = Image.fromarray(draw_boxes(base, found, *captions(analysis.probs, analysis.classes)))
+    corner = [0, drawn.height, 0, drawn.height]
+    signature = f"{analysis.detector} x {analysis.backend}"
+    _draw_caption(ImageDraw.Draw(drawn), corner, signature, UNANSWERED, [corner])
+    return np.asarray(drawn)
 
 
 def captions(probs: ArrayLike, classes: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -170,29 +173,6 @@ def data_uri(image: Pixels, max_side: int | None = None, *, quality: int = 85) -
     """Return an image as a JPEG inside an address, as a page's `src` takes it."""
     data = base64.b64encode(encode_jpeg(image, max_side, quality=quality))
     return "data:image/jpeg;base64," + data.decode()
-
-
-def read_again(analysis: Analysis, photo: Photo | None = None) -> Pixels:
-    """Return the pixels an analysis was made of.
-
-    Parameters
-    ----------
-    analysis : Analysis
-    photo : Photo, optional
-        Where the pixels are; by default where the analysis says.
-
-    Raises
-    ------
-    PhotoError
-        If the photo is out of reach, or is not the one that was analyzed.
-    """
-    if photo is None and analysis.path is None:
-        raise PhotoError(f"{analysis.photo}: where it was read from is not known")
-    source = photo or Photo(analysis.photo, Path(analysis.path or ""))
-    data = source.load()
-    if analysis.sha256 and digest(data) != analysis.sha256:
-        raise PhotoError(f"{analysis.photo}: {source.path} has changed since it was analyzed")
-    return source.decode(data, max_pixels=max(MAX_PIXELS, analysis.width * analysis.height))
 
 
 def _whole(boxes: NDArray[np.float32]) -> list[list[int]]:

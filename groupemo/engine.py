@@ -45,8 +45,11 @@ Key = tuple[str, str, str]
 
 def key_of(analysis: Analysis) -> Key:
     """Return what an analysis is of."""
-    told = analysis.provenance
-    detector, backend = (provenance_key(told.get(kind, {})) for kind in ("detector", "backend"))
+    labels = {"detector": analysis.detector, "backend": analysis.backend}
+    detector, backend = (
+        provenance_key({"label": label, **analysis.provenance.get(kind, {})})
+        for kind, label in labels.items()
+    )
     return analysis.photo, detector, backend
 
 

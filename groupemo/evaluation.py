@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groupemo.analysis import Analysis, iter_analyses, load_analyses, save_analyses
+from groupemo.analysis import Analysis, AnalysisWriter, iter_analyses, read_again
 from groupemo.engine import key_of
 from groupemo.environment import versions
 from groupemo.errors import AnalysisError, LabelError, OptionError, PhotoError
@@ -194,19 +193,22 @@ class Evaluation:
         faces = self.faces()
         wrong = faces[faces["outcome"].isin(["phantom", "wrong emotion"])].reset_index(drop=True)
         if crops:
-            wrong["crop"] = pd.Series(_crops(wrong, self.photos), dtype=object)
+            wrong["crop"] = pd.Series(
+                _crops(wrong, {one.photo: one for one in self.scores[0].analyses()}, self.photos),
+                dtype=object,
+            )
         return wrong
 
     def save(self, folder: str | Path) -> Path:
         """Write labels, analyses, tables and manifest to a folder, each file whole or not at all.
 
-        `load_evaluation` reads them back.
+        `load_evaluation` reads them back. Analyses that other runs have left in
+        the folder stay there: they were slow to make.
         """
         target = Path(folder)
         save_labels(self.labels, target / "labels.csv")
-        save_analyses(
-            (one for s in self.scores for one in (*(p.analysis for p in s.photos), *s.unread)),
-            target / "analyses.jsonl",
+        _keep(
+            (one for scores in self.scores for one in scores.analyses()), target / "analyses.jsonl"
         )
         tables = {
             "table": self.table(),
@@ -217,7 +219,12 @@ class Evaluation:
         for name, frame in tables.items():
             text = frame.to_csv(index=name != "faces")
             write_atomically(target / f"{name}.csv", text.encode())
-        told = {**self.manifest, "min_iou": self.min_iou, "left_out": self.left_out}
+        told = {
+            **self.manifest,
+            "runs": [key_of(next(scores.analyses()))[1:] for scores in self.scores],
+            "min_iou": self.min_iou,
+            "left_out": self.left_out,
+        }
         write_atomically(target / "manifest.json", json.dumps(told, indent=2).encode())
         return target
 
@@ -335,10 +342,11 @@ def load_evaluation(folder: str | Path) -> Evaluation:
         If a file is missing or is not what was written.
     """
     source = Path(folder)
-    manifest, min_iou, left_out = _read_manifest(source / "manifest.json")
+    manifest, runs, min_iou, left_out = _read_manifest(source / "manifest.json")
+    labels = load_labels(source / "labels.csv")
     evaluation = Evaluation.of(
-        load_labels(source / "labels.csv"),
-        load_analyses(source),
+        labels,
+        _asked_for(source / "analyses.jsonl", set(labels), runs),
         min_iou=min_iou,
         partial=True,
         manifest=manifest,
@@ -346,13 +354,25 @@ def load_evaluation(folder: str | Path) -> Evaluation:
     return replace(evaluation, left_out=left_out)
 
 
-def _read_manifest(path: Path) -> tuple[dict[str, Any], float, tuple[str, ...]]:
+def _read_manifest(
+    path: Path,
+) -> tuple[dict[str, Any], list[tuple[str, str]], float, tuple[str, ...]]:
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
-        return told, float(told.pop("min_iou")), tuple(told.pop("left_out"))
+        runs = [(detector, backend) for detector, backend in told.pop("runs")]
+        return told, runs, float(told.pop("min_iou")), tuple(told.pop("left_out"))
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise AnalysisError(f"{path}: not the manifest of a saved evaluation: {reason}") from error
+
+
+def _keep(analyses: Iterable[Analysis], path: Path) -> None:
+    """Append the analyses a file does not hold already; what other runs left stays."""
+    held = {key_of(one): one.to_json() for one in iter_analyses(path)} if path.exists() else {}
+    with AnalysisWriter(path) as file:
+        for one in analyses:
+            if held.get(key_of(one)) != one.to_json():
+                file.append(one)
 
 
 def _asked_for(path: Path, names: set[str], pairs: list[tuple[str, str]]) -> list[Analysis]:
@@ -413,14 +433,15 @@ def _stacked(many: Sequence[Scores], table: Callable[[Scores], pd.DataFrame]) ->
     return pd.concat({scores.pair: table(scores) for scores in many}, names=["detector", "backend"])
 
 
-def _crops(faces: pd.DataFrame, photos: Mapping[str, Photo]) -> list[NDArray[np.uint8] | None]:
-    """Return each row's face; every photo is read once."""
+def _crops(
+    faces: pd.DataFrame, analyses: Mapping[str, Analysis], photos: Mapping[str, Photo]
+) -> list[NDArray[np.uint8] | None]:
+    """Return each row's face; every photo is read once, and is the one that was analyzed."""
     crops: list[NDArray[np.uint8] | None] = [None] * len(faces)
     for name, rows in faces.groupby("photo").groups.items():
         try:
-            photo = photos[str(name)]
-            image = photo.decode(photo.load(), max_pixels=sys.maxsize)  # it was let in before
-        except (KeyError, PhotoError):
+            image = read_again(analyses[str(name)], photos.get(str(name)))
+        except PhotoError:
             continue
         for row in rows:
             x, y, w, h = faces.loc[row, ["x", "y", "w", "h"]].astype(float)

@@ -15,16 +15,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from groupemo.analysis import Analysis
+from groupemo.analysis import Analysis, read_again
 from groupemo.boxes import xyxy_to_xywh
-from groupemo.drawing import draw_analysis, encode_jpeg, read_again
+from groupemo.drawing import draw_analysis, encode_jpeg
 from groupemo.errors import MissingExtra, OutputError, PhotoError
 from groupemo.files import write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Annotated", "annotate", "faces_table", "photos_table", "write_tables"]
+__all__ = [
+    "Annotated",
+    "annotate",
+    "faces_table",
+    "photos_table",
+    "require_openpyxl",
+    "write_tables",
+]
 
 _FACE = ("photo", "detector", "backend", "face", "x", "y", "w", "h", "score", "emotion")
 _UNHELD = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
@@ -72,7 +79,7 @@ def write_tables(
         If a file cannot be written.
     """
     if xlsx:
-        _require_openpyxl()
+        require_openpyxl()
     tables = dict(zip(("faces", "photos"), _tables(analyses), strict=True))
     files = {f"{name}.csv": _csv(frame) for name, frame in tables.items()}
     if xlsx:
@@ -194,7 +201,8 @@ def _photo_row(analysis: Analysis) -> dict[str, Any]:
     }
 
 
-def _require_openpyxl() -> None:
+def require_openpyxl() -> None:
+    """Raise `MissingExtra` where no Excel file can be written."""
     if importlib.util.find_spec("openpyxl") is None:
         raise MissingExtra(
             "writing .xlsx needs openpyxl: pip install 'groupemo[xlsx]', or take the CSV files"

@@ -75,6 +75,9 @@ class Backend(Protocol):
         ...
 
 
+STAND_IN = " (stand-in)"
+"""What a plugin's own label ends in when its weights only fill the place of the published ones."""
+
 P = TypeVar("P")
 
 
@@ -82,7 +85,8 @@ P = TypeVar("P")
 class BuiltIn:
     """A plugin that comes with groupemo: where its class is, and what it needs.
 
-    `instead` are the model files it takes where `models` cannot be had.
+    `instead` are model files of which it takes the first that is here, where
+    `models` cannot be had.
     """
 
     target: str
@@ -236,6 +240,11 @@ class Registry(Generic[P]):
     def _entry_points(self) -> dict[str, importlib.metadata.EntryPoint]:
         points = importlib.metadata.entry_points(group=f"groupemo.{self.kind}s")
         return {point.name: point for point in points}
+
+
+def is_stand_in(label: str) -> bool:
+    """Say whether figures under this label were made with stand-in weights."""
+    return label.endswith(STAND_IN)
 
 
 def parse_spec(spec: str) -> tuple[str, dict[str, Any]]:
@@ -395,7 +404,7 @@ DETECTORS: Registry[Detector] = Registry(
             "groupemo.detectors.yolo:Yolo",
             "YOLOv8, 11 and 12 face models as ONNX",
             ("yolov8n-face",),
-            instead=("yolov8-lite-t-face",),
+            instead=("yolov8-lite-t-face", "yolov8-lite-t"),
         ),
         "mtcnn": BuiltIn(
             "groupemo.detectors.mtcnn:MTCNN",

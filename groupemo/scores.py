@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -108,6 +108,11 @@ class Scores:
         chosen = tallies.values() if names is None else [tallies[name] for name in names]
         k = len(self.classes)
         return Tally.stack(list(chosen)) if chosen else Tally(np.zeros((0, k + 2, k + 2)))
+
+    def analyses(self) -> Iterator[Analysis]:
+        """Yield every photo's analysis, those of unread photos last."""
+        yield from (photo.analysis for photo in self.photos)
+        yield from self.unread
 
     @property
     def failures(self) -> tuple[Analysis, ...]:

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 from report_scenes import analysis, answers
 
+from groupemo.analysis import read_again
 from groupemo.drawing import (
     COLORS,
     UNANSWERED,
@@ -14,7 +15,6 @@ from groupemo.drawing import (
     draw_boxes,
     encode_jpeg,
     ink_on,
-    read_again,
 )
 from groupemo.errors import PhotoError
 from groupemo.images import Photo

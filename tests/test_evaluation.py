@@ -8,6 +8,7 @@ import json
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import metrics as sk
 
@@ -585,3 +586,23 @@ def test_analyses_saved_elsewhere_are_scored_without_models(scenes, tmp_path):
     path = save_analyses(stream, tmp_path / "run.jsonl")
     scores = groupemo.score(labels, load_analyses(path))
     assert scores.overall()["wrong_emotion"] == 1
+
+
+def test_saving_keeps_what_other_runs_left_in_the_folder(tmp_path):
+    scene = make_scene(["happy"], name="a.png")
+    labels = write_scenes([scene], tmp_path / "photos")
+    tables = {}
+    for name in ("first", "second"):
+        grid = groupemo.evaluate(
+            tmp_path / "photos",
+            labels,
+            detectors=[FakeDetector.of([scene])],
+            backends=[FakeBackend.of([scene], label=name)],
+            out=tmp_path / "run",
+        )
+        grid.save(tmp_path / "run")
+        tables[name] = grid.table()
+    kept = groupemo.load_analyses(tmp_path / "run")
+    assert [one.backend for one in kept] == ["first", "second"]
+    again = groupemo.load_evaluation(tmp_path / "run")
+    pd.testing.assert_frame_equal(again.table(), tables["second"])

@@ -22,6 +22,7 @@ from groupemo.errors import ModelError
 from groupemo.faces import Faces
 from groupemo.models import store
 from groupemo.models.store import ModelFile
+from groupemo.plugins import STAND_IN
 
 __all__ = ["DeepFace"]
 
@@ -57,7 +58,7 @@ class DeepFace(Net):
 
     def __init__(self) -> None:
         weights = _published_or_stand_in()
-        self.label = "deepface (stand-in)" if weights.stand_in else "deepface"
+        self.label = "deepface" + STAND_IN * weights.stand_in
         super().__init__(weights.path, {FILE: weights.sha256})
 
     def crops(self, image: Image, faces: Faces) -> Iterator[Image]:

@@ -19,6 +19,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from groupemo.plugins import STAND_IN, is_stand_in
+
 if TYPE_CHECKING:
     from groupemo.analysis import Analysis
 
@@ -30,7 +32,6 @@ __all__ = [
     "end",
     "failures",
     "figure",
-    "is_stand_in",
     "marked",
     "note_stand_ins",
     "plain",
@@ -42,8 +43,6 @@ __all__ = [
 
 NONE = "-"
 """Stands where there is no figure."""
-
-STAND_IN = " (stand-in)"
 
 
 def plain(text: object) -> str:
@@ -122,11 +121,6 @@ def figure(value: float, low: float = math.nan, high: float = math.nan) -> Text:
         return Text(NONE)
     interval = "" if math.isnan(low) else f"\n[{low:.2f}, {high:.2f}]"
     return Text(f"{value:.2f}{interval}")
-
-
-def is_stand_in(backend: str) -> bool:
-    """Return whether a backend ran with weights that are not the published ones."""
-    return STAND_IN in backend
 
 
 def marked(backend: str) -> str:

@@ -18,7 +18,6 @@ from groupemo.cli._console import (
     end,
     failures,
     figure,
-    is_stand_in,
     marked,
     note_stand_ins,
     plain,
@@ -28,6 +27,7 @@ from groupemo.cli._console import (
     resumable,
 )
 from groupemo.images import MAX_PIXELS
+from groupemo.plugins import is_stand_in
 
 if TYPE_CHECKING:
     from groupemo.evaluation import Evaluation

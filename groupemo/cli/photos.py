@@ -123,10 +123,12 @@ def analyze(
     """
     from groupemo.analysis import load_analyses
     from groupemo.export import annotate as draw
-    from groupemo.export import write_tables
+    from groupemo.export import require_openpyxl, write_tables
     from groupemo.images import find_photos
     from groupemo.pipeline import analyze_grid
 
+    if xlsx:
+        require_openpyxl()
     file, drawings = out / "analyses.jsonl", out / "annotated"
     found = [photo for photo in find_photos(photos) if not _is_in(drawings, photo)]
     with resumable(file):

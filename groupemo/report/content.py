@@ -15,6 +15,8 @@ from groupemo.evaluation import Evaluation
 from groupemo.labels import IGNORE, UNSURE
 from groupemo.metrics import classification as cls
 from groupemo.metrics.tally import ratio
+from groupemo.plugins import STAND_IN as STAND_IN_LABEL
+from groupemo.plugins import is_stand_in
 from groupemo.report.gallery import Group, galleries, records
 from groupemo.scores import Scores
 
@@ -81,7 +83,7 @@ class Pair:
     @property
     def stand_in(self) -> bool:
         """Whether the backend runs on weights that are not the published ones."""
-        return "(stand-in)" in self.backend
+        return is_stand_in(self.backend)
 
 
 @dataclass(frozen=True)
@@ -318,7 +320,7 @@ def _command(evaluation: Evaluation) -> str:
     if "command" in evaluation.manifest:
         return str(evaluation.manifest["command"])
     specs = [
-        list(dict.fromkeys(pair[side].removesuffix(" (stand-in)") for pair in _pairs(evaluation)))
+        list(dict.fromkeys(pair[side].removesuffix(STAND_IN_LABEL) for pair in _pairs(evaluation)))
         for side in (0, 1)
     ]
     return (

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from groupemo.analysis import read_again
 from groupemo.boxes import xywh_to_xyxy
-from groupemo.drawing import COLORS, UNANSWERED, blur_faces, data_uri, draw_boxes, read_again
+from groupemo.drawing import COLORS, UNANSWERED, blur_faces, data_uri, draw_boxes
 from groupemo.errors import PhotoError
 from groupemo.evaluation import Evaluation
 from groupemo.scores import Scores

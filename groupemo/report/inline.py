@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from groupemo.analysis import Analysis
-from groupemo.drawing import captions, data_uri, draw_analysis, read_again
+from groupemo.analysis import Analysis, read_again
+from groupemo.drawing import captions, data_uri, draw_analysis
 from groupemo.errors import PhotoError
 from groupemo.evaluation import Evaluation
 from groupemo.report.content import summarize

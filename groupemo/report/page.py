@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from groupemo.evaluation import Evaluation
 from groupemo.files import write_atomically
+from groupemo.plugins import is_stand_in
 from groupemo.report.content import STAND_IN, describe, number
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def _templates() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     templates.filters |= {"num": number, "percent": _percent, "md": _markdown}
+    templates.tests |= {"stand_in": is_stand_in}
     templates.globals |= {"STAND_IN": STAND_IN}
     return templates
 
