@@ -46,6 +46,8 @@ MAKERS = {
     ],
 )
 def backend(request, tmp_path_factory):
+    if request.param == "deepface":
+        request.getfixturevalue("shared_models")  # no package index has its weights
     return MAKERS[request.param](tmp_path_factory.mktemp("net"))
 
 

@@ -12,13 +12,13 @@ from groupemo.faces import Faces
 from groupemo.models import store
 from groupemo.plugins import BACKENDS
 
-pytestmark = pytest.mark.models
+pytestmark = [pytest.mark.models, pytest.mark.usefixtures("shared_models")]
 
 STAND_IN = "fc45b55b9f84211bb8f0861f8b678dc2c34156356c405b3065857b1215fb2547"
 
 
 @pytest.fixture(scope="module")
-def deepface():
+def deepface(shared_models):
     """Return the backend with the stand-in, whatever else could be had."""
     with pytest.MonkeyPatch.context() as patch:
         fetch = store.fetch
