@@ -104,7 +104,7 @@ class NativeDetector(ABC):
     def __init__(self, min_score: float, min_size: float, overlap: float | None) -> None:
         self._min_score = min_score
         self._min_size = checked("min_size", min_size, 0)
-        self._overlap = overlap
+        self._overlap = None if overlap is None else checked("overlap", overlap, 0, 1)
 
     def __call__(self, image: Image, /) -> Faces:
         """Return the faces in `image`, shape (h, w, 3), RGB uint8.

@@ -50,7 +50,7 @@ class RetinaFace(Whole):
         max_side: int | None = 2048,
         overlap: float = 0.4,
     ) -> None:
-        score, overlap = checked("min_score", min_score, 0, 1), checked("overlap", overlap, 0, 1)
+        score = checked("min_score", min_score, 0, 1)
         super().__init__(score, min_size, overlap, max_side)
         file = store.fetch("retinaface-mobilenet")
         self.models = {file.path.name: file.sha256}

@@ -41,7 +41,7 @@ class RFB(FixedSize):
         overlap: float = 0.3,
         tile: int | None = None,
     ) -> None:
-        score, overlap = checked("min_score", min_score, 0, 1), checked("overlap", overlap, 0, 1)
+        score = checked("min_score", min_score, 0, 1)
         super().__init__(score, min_size, overlap, tile)
         file = store.fetch("ssd-rfb-640")
         self.models = {file.path.name: file.sha256}

@@ -50,7 +50,7 @@ class SSD(FixedSize):
         overlap: float = 0.45,
         tile: int | None = None,
     ) -> None:
-        score, overlap = checked("min_score", min_score, 0, 1), checked("overlap", overlap, 0, 1)
+        score = checked("min_score", min_score, 0, 1)
         super().__init__(score, min_size, overlap, tile)
         self._max_side = int(checked("max_side", max_side, 32))
         layers, weights = store.fetch("ssd-res10-prototxt"), store.fetch("ssd-res10-caffemodel")

@@ -65,7 +65,7 @@ class Yolo(FixedSize):
         overlap: float = 0.45,
         tile: int | None = None,
     ) -> None:
-        score, overlap = checked("min_score", min_score, 0, 1), checked("overlap", overlap, 0, 1)
+        score = checked("min_score", min_score, 0, 1)
         super().__init__(score, min_size, overlap, tile)
         path, sha256 = _default() if model is None else _file(model)
         self.models = {path.name: sha256}
