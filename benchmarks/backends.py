@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,17 @@ def figures(
     }
 
 
+def keras_difference() -> str:
+    """Return a line: how far fer's ONNX is from Keras on the reference inputs of the tests."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    from generate_fer_reference import TARGET, make_inputs
+
+    reference = np.load(TARGET)["probs"]
+    probs = BACKENDS.load("fer").plugin.predict(make_inputs())
+    apart = np.abs(probs - reference).max()
+    return f"`fer` against Keras on {len(probs)} made inputs: at most {apart:.1e} apart."
+
+
 def balanced(answers: np.ndarray, labels: np.ndarray) -> float:
     """Return the mean recall of the classes that occur."""
     return float(np.mean([np.mean(answers[labels == each] == each) for each in np.unique(labels)]))
@@ -108,6 +120,7 @@ def main() -> None:
     rows = {each.label: figures(each.plugin, cells) for each in loaded}
     table = to_markdown(pd.DataFrame.from_dict(rows, orient="index"))
     text = f"# Backends\n\n`python benchmarks/backends.py`\n\n{NOTES}\n\n{table}\n"
+    text += f"\n{keras_difference()}\n"
     print(text)
     write_atomically(chosen.out, text.encode())
 
