@@ -13,9 +13,9 @@ PACKAGE = Path(__file__).resolve().parent.parent / "groupemo"
 FLOORS = [
     "_version errors files emotions boxes faces images labels label_csv label_formats analysis"
     " matching environment metrics",
-    "plugins catalog models detectors backends crops samples",
-    "engine scores",
-    "pipeline evaluation testing",
+    "plugins catalog models detectors backends crops samples calibration traits",
+    "engine scores figures slices planning",
+    "pipeline evaluation comparison testing",
     "drawing export plots report",
     "cli demo doctor __main__",
 ]
