@@ -45,7 +45,7 @@ def difference(scores: Scores) -> float:
     theirs["end_to_end_accuracy"] = accuracy_score(truth[real], answer[real])
     theirs["end_to_end_macro_f1"] = _macro_f1(truth, answer)
     rows, columns = _answers(scores)
-    theirs["matched_cross_entropy"] = log_loss(
+    theirs["matched_log_loss"] = log_loss(
         columns, np.clip(rows, 1e-15, 1), labels=range(len(known))
     )
     return max(abs(ours[name] - value) for name, value in theirs.items())
@@ -86,7 +86,7 @@ def table(folder: Path, min_iou: float) -> str:
             f"| {scores.detector} | {scores.backend} | {seen['found']} / {seen['labelled']}"
             f" | {seen['phantom']} | {seen['detection_f1']:.3f}"
             f" | {seen['matched_accuracy']:.3f} ({seen['matched']})"
-            f" | {seen['matched_cross_entropy']:.3f}"
+            f" | {seen['matched_log_loss']:.3f}"
             f" | {seen['end_to_end_macro_f1']:.3f} [{low:.3f}, {high:.3f}]"
             f" | {difference(scores):.1e} |"
         )

@@ -21,15 +21,16 @@ from groupemo.analysis import Analysis, AnalysisWriter, iter_analyses, read_agai
 from groupemo.engine import key_of
 from groupemo.environment import versions
 from groupemo.errors import AnalysisError, LabelError, OptionError, PhotoError
+from groupemo.figures import FIGURES, HEADLINE
 from groupemo.files import write_atomically
 from groupemo.images import MAX_PIXELS, Photo, find_photos
 from groupemo.label_csv import load_labels, save_labels
 from groupemo.labels import Labels
 from groupemo.matching import check_min_iou
-from groupemo.metrics.uncertainty import DRAWS, bootstrap, draw_weights, interval
+from groupemo.metrics.uncertainty import DRAWS, draw_weights, interval
 from groupemo.pipeline import load_engines, stream
 from groupemo.plugins import Backend, Detector
-from groupemo.scores import HEADLINE, Scores, judge_run
+from groupemo.scores import Scores, judge_run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,14 +119,43 @@ class Evaluation:
         rows = []
         for scores in self.scores:
             row: dict[str, Any] = {"detector": scores.detector, "backend": scores.backend}
-            bounds = scores.intervals() if intervals else {}
+            bounds = scores.estimates() if intervals else {}
             for name, value in scores.overall().items():
+                if name in FIGURES and name not in HEADLINE:
+                    continue
                 row[name] = value
                 if name in bounds:
-                    row[f"{name}_low"], row[f"{name}_high"] = bounds[name]
+                    row[f"{name}_low"], row[f"{name}_high"] = bounds[name].low, bounds[name].high
             row["seconds_per_photo"] = scores.per_photo()["seconds"].mean()
             rows.append(row)
         return pd.DataFrame(rows).set_index(["detector", "backend"])
+
+    def figures(self) -> pd.DataFrame:
+        """Return every figure of every pair, a row each: tidy, for plots and papers.
+
+        Columns: detector, backend, figure, over, value, low, high (the 95 % interval
+        over photos), n and unit (what it stands on), undefined (why it has no value;
+        empty where it has one).
+        """
+        import pandas as pd
+
+        rows = [
+            {
+                "detector": scores.detector,
+                "backend": scores.backend,
+                "figure": name,
+                "over": each.figure.over,
+                "value": each.value,
+                "low": each.low,
+                "high": each.high,
+                "n": each.n,
+                "unit": each.figure.unit,
+                "undefined": each.figure.undefined if np.isnan(each.value) else "",
+            }
+            for scores in self.scores
+            for name, each in scores.estimates().items()
+        ]
+        return pd.DataFrame(rows)
 
     def compare(
         self, a: tuple[str, str], b: tuple[str, str], *, draws: int = DRAWS, seed: int = 0
@@ -150,18 +180,18 @@ class Evaluation:
         """
         import pandas as pd
 
-        first, second = self[a], self[b]
-        names = {one.analysis.photo for one in second.photos}
-        shared = [one.analysis.photo for one in first.photos if one.analysis.photo in names]
-        weights = draw_weights(len(shared), draws=draws, seed=seed)
-        once = np.ones((1, len(shared)), dtype=np.int64)
-        stacks = [scores.stacked(shared) for scores in (first, second)]
-        sums, drawn = ([bootstrap(stack, each) for stack in stacks] for each in (once, weights))
+        names = {one.analysis.photo for one in self[b].photos}
+        shared = [one.analysis.photo for one in self[a].photos if one.analysis.photo in names]
+        runs = [self[pair].only(shared) for pair in (a, b)]
+        n = len(shared)
+        points, drawn = (
+            [run.figures(weights) for run in runs]
+            for weights in (np.ones((1, n)), draw_weights(n, draws=draws, seed=seed))
+        )
         rows = []
-        for name, statistic in HEADLINE.items():
-            value_a, value_b = (float(statistic(total)[0]) for total in sums)
-            drawn_a, drawn_b = (statistic(total) for total in drawn)
-            low, high = interval(drawn_a - drawn_b)
+        for name in FIGURES:
+            value_a, value_b = (float(point[name][0]) for point in points)
+            low, high = interval(drawn[0][name] - drawn[1][name])
             rows.append((name, value_a, value_b, value_a - value_b, low, high))
         columns = ["figure", "a", "b", "difference", "low", "high"]
         return pd.DataFrame(rows, columns=columns).set_index("figure")

@@ -21,9 +21,10 @@ from groupemo.emotions import EMOTIONS
 from groupemo.errors import OptionError
 from groupemo.evaluation import Evaluation
 from groupemo.faces import Faces
+from groupemo.figures import HEADLINE
 from groupemo.metrics import classification as cls
 from groupemo.metrics.tally import ratio
-from groupemo.scores import HEADLINE, Scores
+from groupemo.scores import Scores
 
 __all__ = ["draw_faces", "plot_comparison", "plot_confusion", "plot_per_class"]
 
@@ -138,7 +139,7 @@ def plot_comparison(
     ----------
     evaluation : Evaluation
     metric : str
-        A headline figure: see `groupemo.scores.HEADLINE`. Low is best for cross-entropy.
+        A headline figure: see `groupemo.figures.HEADLINE`. Low is best for cross-entropy.
     ax : Axes, optional
 
     Raises
@@ -148,7 +149,7 @@ def plot_comparison(
     """
     if metric not in HEADLINE:
         raise OptionError(f"metric {metric!r}: expected one of {', '.join(HEADLINE)}")
-    table = evaluation.table().sort_values(metric, ascending=metric.endswith("cross_entropy"))
+    table = evaluation.table().sort_values(metric, ascending=metric.endswith("log_loss"))
     axes = _axes(ax, (6, 0.4 * len(table) + 1.2))
     rows = np.arange(len(table))
     low, high = table[f"{metric}_low"], table[f"{metric}_high"]
@@ -156,7 +157,7 @@ def plot_comparison(
     axes.plot(table[metric], rows, "o", color="#0072b2")
     axes.set_yticks(rows, [" x ".join(pair) for pair in table.index])
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_xlim(left=0, right=None if metric.endswith("cross_entropy") else 1)
+    axes.set_xlim(left=0, right=None if metric.endswith("log_loss") else 1)
     axes.grid(axis="x", color="#ddd")
     axes.set_axisbelow(True)
     photos = len(evaluation.labels)

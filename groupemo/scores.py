@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,36 +14,24 @@ from groupemo.analysis import Analysis
 from groupemo.boxes import xyxy_to_xywh
 from groupemo.emotions import align_probs
 from groupemo.errors import LabelError
+from groupemo.figures import FIGURES, Estimate, Weighed
 from groupemo.labels import LabelledFaces, Labels, label_word
 from groupemo.metrics import classification as cls
 from groupemo.metrics import detection as det
-from groupemo.metrics.tally import IGNORED, NONE, Outcome, Tally, tally
-from groupemo.metrics.uncertainty import DRAWS, bootstrap, draw_weights, interval
+from groupemo.metrics.answers import Answers
+from groupemo.metrics.tally import IGNORED, NONE, Outcome, Tally, answers, tally
+from groupemo.metrics.uncertainty import (
+    DRAWS,
+    Weights,
+    draw_weights,
+    interval,
+    leave_one_out,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["HEADLINE", "Judged", "Scores", "judge_run"]
-
-Statistic = Callable[[Tally], Any]
-
-
-def _macro_f1(over: cls.Denominator) -> Statistic:
-    return lambda counts: cls.macro(cls.f1(counts, over), cls.support(counts, over))
-
-
-HEADLINE: Mapping[str, Statistic] = {
-    "detection_precision": det.detection_precision,
-    "detection_recall": det.detection_recall,
-    "detection_f1": det.detection_f1,
-    "matched_accuracy": lambda counts: cls.accuracy(counts, "matched"),
-    "matched_balanced_accuracy": lambda counts: cls.balanced_accuracy(counts, "matched"),
-    "matched_macro_f1": _macro_f1("matched"),
-    "matched_cross_entropy": cls.cross_entropy,
-    "end_to_end_accuracy": lambda counts: cls.accuracy(counts, "end_to_end"),
-    "end_to_end_macro_f1": _macro_f1("end_to_end"),
-}
-"""The figures every table has, each a function of a Tally; the name says the denominator."""
+__all__ = ["Judged", "Scores", "judge_run"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +79,9 @@ class Scores:
     min_iou: float
     photos: tuple[Judged, ...]
     unread: tuple[Analysis, ...] = ()
+    _estimates: dict[tuple[int, int], dict[str, Estimate]] = field(
+        default_factory=dict, repr=False, init=False
+    )
 
     @property
     def pair(self) -> tuple[str, str]:
@@ -102,12 +93,28 @@ class Scores:
         """The sum over photos: every figure of `overall` is a function of it."""
         return sum((photo.tally for photo in self.photos), Tally.zero(len(self.classes)))
 
-    def stacked(self, names: Iterable[str] | None = None) -> Tally:
-        """Return one tally a photo on a leading axis; of the photos named, in that order."""
-        tallies = {photo.analysis.photo: photo.tally for photo in self.photos}
-        chosen = tallies.values() if names is None else [tallies[name] for name in names]
+    @cached_property
+    def stacked(self) -> Tally:
+        """One tally a photo on a leading axis."""
         k = len(self.classes)
-        return Tally.stack(list(chosen)) if chosen else Tally(np.zeros((0, k + 2, k + 2)))
+        empty = Tally(np.zeros((0, k + 2, k + 2), dtype=np.int64))
+        return Tally.stack([photo.tally for photo in self.photos]) if self.photos else empty
+
+    @cached_property
+    def answers(self) -> Answers:
+        """The found and answered faces of a known class, photo by photo."""
+        each = [answers(one.labelled.labels, one.probs, one.outcome) for one in self.photos]
+        return Answers(
+            np.repeat(np.arange(len(each)), [len(one) for one in each]),
+            len(each),
+            np.concatenate([np.zeros(0, np.int64), *(one.labels for one in each)]),
+            np.concatenate([np.zeros((0, len(self.classes))), *(one.probs for one in each)]),
+        )
+
+    def only(self, names: Iterable[str]) -> Scores:
+        """Return the scores on the photos named, in that order."""
+        known = {photo.analysis.photo: photo for photo in self.photos}
+        return replace(self, photos=tuple(known[name] for name in names), unread=())
 
     def analyses(self) -> Iterator[Analysis]:
         """Yield every photo's analysis, those of unread photos last."""
@@ -120,10 +127,10 @@ class Scores:
         return (*self.unread, *(p.analysis for p in self.photos if p.analysis.failure))
 
     def overall(self) -> dict[str, float]:
-        """Return every headline figure and the counts it stands on.
+        """Return every figure and the counts they stand on.
 
         `matched_*` judge the classifier alone, on faces that were found and
-        answered; `end_to_end_*` the whole way; `detection_*` the detector. Cross-entropy
+        answered; `end_to_end_*` the whole way; `detection_*` the detector. Log-loss
         is in nats. `detection_ap50` is COCO's average precision at an IoU of 0.5,
         whatever `min_iou`, over the detections kept: a detector's `min_score` cuts
         its curve off. An undefined figure is NaN.
@@ -133,24 +140,64 @@ class Scores:
             "photos": len(self.photos),
             "unread": len(self.unread),
             "labelled": int(det.found(total) + det.missed(total)),
-            "detected": int(total.counts[..., :-1].sum() + total.ignored),
+            "detected": int(total.counts[..., :-1].sum() + total["ignored"]),
             "found": int(det.found(total)),
             "missed": int(det.missed(total)),
             "phantom": int(det.phantom(total)),
-            "ignored": int(total.ignored),
+            "ignored": int(total["ignored"]),
             "matched": int(cls.support(total, "matched").sum()),
             "abstained": int(total.counts[:-1, -2].sum()),
             "wrong_emotion": int(
                 cls.support(total, "matched").sum() - np.trace(cls.confusion(total, "matched"))
             ),
-            "clipped": int(total.clipped),
+            "clipped": int(total["clipped"]),
         }
-        figures = {name: float(statistic(total)) for name, statistic in HEADLINE.items()}
-        support = cls.support(total, "end_to_end")
-        figures["end_to_end_weighted_f1"] = float(
-            cls.weighted(cls.f1(total, "end_to_end"), support)
+        figures = self.figures(np.ones((1, len(self.photos))))
+        values = {name: float(drawn[0]) for name, drawn in figures.items()}
+        return {**counts, **values, "detection_ap50": self.average_precision()}
+
+    def figures(self, weights: Weights) -> dict[str, NDArray[np.float64]]:
+        """Return every figure of `groupemo.figures.FIGURES` for each way to weigh the photos.
+
+        Parameters
+        ----------
+        weights : np.ndarray, shape=(draws, n)
+            What each photo weighs, in the order of `photos`.
+
+        Returns
+        -------
+        dict of str to np.ndarray, shape=(draws,)
+        """
+        run = Weighed(self, weights)
+        return {name: figure.of(run) for name, figure in FIGURES.items()}
+
+    def estimates(self, *, draws: int = DRAWS, seed: int = 0) -> dict[str, Estimate]:
+        """Return every figure with its 95 % interval over photos, and what it stands on.
+
+        NaN bounds for fewer than two photos; see `groupemo.metrics.uncertainty` for
+        how they are made, and what they do not know.
+        """
+        key = (draws, seed)
+        if key not in self._estimates:
+            self._estimates[key] = self._estimate(draws, seed)
+        return self._estimates[key]
+
+    def _estimate(self, draws: int, seed: int) -> dict[str, Estimate]:
+        n = len(self.photos)
+        points, drawn, jackknife = (
+            self.figures(weights)
+            for weights in (
+                np.ones((1, n)),
+                draw_weights(n, draws=draws, seed=seed),
+                leave_one_out(n),
+            )
         )
-        return {**counts, **figures, "detection_ap50": self.average_precision()}
+        estimates = {}
+        for name, figure in FIGURES.items():
+            point = float(points[name][0])
+            low, high = interval(drawn[name], point=point, jackknife=jackknife[name])
+            estimates[name] = Estimate(figure, point, low, high, int(figure.count(self.tally)))
+        return estimates
 
     def average_precision(self, *, min_iou: float = 0.5) -> float:
         """Return the detector's average precision; see `metrics.detection.average_precision`."""
@@ -167,16 +214,6 @@ class Scores:
             ),
             min_iou=min_iou,
         )
-
-    def intervals(self, *, draws: int = DRAWS, seed: int = 0) -> dict[str, tuple[float, float]]:
-        """Return 95 % intervals of the headline figures over photos.
-
-        NaN for fewer than two photos; see `groupemo.metrics.uncertainty` for how
-        they are made, and what they do not know.
-        """
-        weights = draw_weights(len(self.photos), draws=draws, seed=seed)
-        drawn = bootstrap(self.stacked(), weights)
-        return {name: interval(statistic(drawn)) for name, statistic in HEADLINE.items()}
 
     def per_class(self) -> pd.DataFrame:
         """Return the figures of each class, matched and end to end, and what they stand on.
@@ -334,5 +371,6 @@ def _judge(labels: Labels, analysis: Analysis, min_iou: float) -> Judged:
         analysis.faces.boxes,
         probs,
         min_iou=min_iou,
+        votes=labelled.votes,
     )
     return Judged(labelled, analysis, probs, counts, outcome)

@@ -9,7 +9,7 @@ from sklearn import metrics as sk
 
 from groupemo.errors import OptionError
 from groupemo.metrics import classification as ours
-from groupemo.metrics.tally import Tally, tally
+from groupemo.metrics.tally import SUMS, Tally, tally
 
 K = 3
 NONE = K  # the class scikit-learn is given where there is no face or no answer
@@ -136,13 +136,13 @@ def test_cross_entropy_equals_scikit_learn(faces):
     probs = np.stack([np.random.default_rng(seed).dirichlet(np.ones(K)) for _, seed in faces])
     result, _ = tally(boxes, truth, True, boxes, probs)
     want = sk.log_loss(truth, probs, labels=range(K))
-    assert ours.cross_entropy(result) == pytest.approx(want)
+    assert ours.mean_over_answered(result, "log_loss") == pytest.approx(want)
 
 
 def test_nothing_to_score_is_nan():
     # No photo; and one with nothing but a missed face. Warnings are errors here.
     only_missed = Tally(np.eye(5, k=4, dtype=int))
-    assert np.isnan(ours.cross_entropy(Tally.zero(K)))
+    assert np.isnan(ours.mean_over_answered(Tally.zero(K), "log_loss"))
     assert np.isnan(ours.accuracy(Tally.zero(K), "end_to_end"))
     assert np.isnan(ours.accuracy(only_missed, "matched"))
     assert ours.accuracy(only_missed, "end_to_end") == 0
@@ -153,11 +153,12 @@ def test_nothing_to_score_is_nan():
 @pytest.mark.parametrize("over", OVER)
 @given(st.lists(small_counts(), min_size=1, max_size=4))
 def test_stacked_tallies_score_as_one_by_one(over, tables):
-    tallies = [Tally(table, loss=table.sum()) for table in tables]
+    tallies = [Tally(table, [float(table.sum())] * len(SUMS)) for table in tables]
     many = Tally.stack(tallies)
     for score in (ours.precision, ours.recall, ours.f1, ours.accuracy, ours.balanced_accuracy):
         want = [score(each, over) for each in tallies]
         np.testing.assert_allclose(score(many, over), want)
     np.testing.assert_allclose(
-        ours.cross_entropy(many), [ours.cross_entropy(each) for each in tallies]
+        ours.mean_over_answered(many, "brier"),
+        [ours.mean_over_answered(each, "brier") for each in tallies],
     )

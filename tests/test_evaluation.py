@@ -92,7 +92,7 @@ def test_a_scene_by_hand():
     assert overall["matched_accuracy"] == 2 / 3
     assert overall["end_to_end_accuracy"] == 2 / 5
     # happy .8 right; sad got .2 / 6; fear .8 right
-    assert overall["matched_cross_entropy"] == pytest.approx(
+    assert overall["matched_log_loss"] == pytest.approx(
         -(2 * math.log(0.8) + math.log(0.2 / 6)) / 3
     )
 
@@ -209,7 +209,7 @@ def test_matched_figures_agree_with_scikit_learn(seed):
     probs = np.concatenate([p.probs[p.outcome.detected >= 0] for p in scores.photos])
     probs = probs[~np.isnan(probs).any(axis=1)]
     order = np.argsort(EMOTIONS)
-    assert overall["matched_cross_entropy"] == pytest.approx(
+    assert overall["matched_log_loss"] == pytest.approx(
         sk.log_loss(true, probs[:, order], labels=sorted(EMOTIONS))
     )
     figures = sk.precision_recall_fscore_support(true, said, labels=EMOTIONS, zero_division=np.nan)

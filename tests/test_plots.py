@@ -60,7 +60,7 @@ def test_comparison_has_a_dot_and_an_interval_a_pair(made):
     assert ax.lines[0].get_xdata().tolist() == [0.25, 0.25]
     assert len(ax.collections[0].get_segments()) == 2
     assert "eye x mind (stand-in)" in [label.get_text() for label in ax.get_yticklabels()]
-    drawn(plot_comparison(made, "matched_cross_entropy"))
+    drawn(plot_comparison(made, "matched_log_loss"))
     with pytest.raises(OptionError, match="end_to_end_macro_f1"):
         plot_comparison(made, "luck")
 

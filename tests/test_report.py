@@ -104,7 +104,7 @@ def test_the_figures_are_those_of_the_tables(made, tmp_path):
         (3, "detection_ap50", "4 faces"),
         (4, "matched_accuracy", "1 of 2 faces"),
         (5, "matched_macro_f1", "2 faces 2 of 7 classes"),
-        (6, "matched_cross_entropy", "2 faces"),
+        (6, "matched_log_loss", "2 faces"),
         (7, "end_to_end_accuracy", "1 of 4 faces"),
         (8, "end_to_end_macro_f1", "4 faces 3 of 7 classes"),
     ):

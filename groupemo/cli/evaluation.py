@@ -174,7 +174,7 @@ def _print_scores(evaluation: Evaluation, rows: Sequence[Row]) -> None:
                 row["matched"],
                 _cell(row, "matched_accuracy"),
                 _cell(row, "matched_macro_f1"),
-                _cell(row, "matched_cross_entropy"),
+                _cell(row, "matched_log_loss"),
             )
             for row in rows
         ],

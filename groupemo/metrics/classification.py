@@ -18,7 +18,7 @@ F1 with labelled faces and no answer (or the reverse) is 0, by its formula.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,10 +31,14 @@ __all__ = [
     "accuracy",
     "answered",
     "balanced_accuracy",
+    "cohen_kappa",
     "confusion",
-    "cross_entropy",
     "f1",
     "macro",
+    "matthews",
+    "mean_over_answered",
+    "mean_over_voted",
+    "micro_f1",
     "precision",
     "recall",
     "support",
@@ -43,7 +47,7 @@ __all__ = [
 
 Denominator = Literal["matched", "end_to_end"]
 Floats = NDArray[np.float64]
-Counts = NDArray[np.int64]
+Counts = NDArray[Any]
 
 
 def confusion(tally: Tally, over: Denominator) -> Counts:
@@ -111,9 +115,50 @@ def balanced_accuracy(tally: Tally, over: Denominator) -> Floats:
     return macro(recall(tally, over), support(tally, over))
 
 
-def cross_entropy(tally: Tally) -> Floats:
-    """Return the mean cross-entropy of found and answered faces in nats, shape (...)."""
-    return ratio(tally.loss, support(tally, "matched").sum(axis=-1))
+def micro_f1(tally: Tally, over: Denominator) -> Floats:
+    """Return 2 TP / (2 TP + FP + FN) with all classes' counts together, shape (...).
+
+    Matched, it equals the accuracy; end to end, a phantom costs it too.
+    """
+    asked = support(tally, over).sum(axis=-1) + answered(tally, over).sum(axis=-1)
+    return ratio(2 * _right(tally).sum(axis=-1), asked)
+
+
+def matthews(tally: Tally) -> Floats:
+    """Return Matthews' correlation of label and answer, -1 to 1, shape (...); matched.
+
+    For several classes (Gorodkin, Computational Biology and Chemistry 28, 2004):
+    (c s - sum t p) / sqrt((s^2 - sum p^2)(s^2 - sum t^2)), with s faces, c right,
+    t labelled and p answered of each class. NaN where all labels or all answers
+    are of one class.
+    """
+    t, p = support(tally, "matched"), answered(tally, "matched")
+    s, c = t.sum(axis=-1), _right(tally).sum(axis=-1)
+    spread = (s**2 - (p**2).sum(axis=-1)) * (s**2 - (t**2).sum(axis=-1))
+    return ratio(c * s - (t * p).sum(axis=-1), np.sqrt(np.maximum(spread, 0.0)))
+
+
+def cohen_kappa(tally: Tally) -> Floats:
+    """Return Cohen's kappa of label and answer, at most 1, shape (...); matched.
+
+    (a - e) / (1 - e): a the accuracy, e the one expected of answers in the same
+    shares given blindly (Cohen, Educational and Psychological Measurement 20,
+    1960). NaN where e is 1.
+    """
+    t, p = support(tally, "matched"), answered(tally, "matched")
+    s, c = t.sum(axis=-1), _right(tally).sum(axis=-1)
+    blind = (t * p).sum(axis=-1)
+    return ratio(c * s - blind, s**2 - blind)
+
+
+def mean_over_answered(tally: Tally, name: str) -> Floats:
+    """Return a sum such as `"log_loss"` a matched face, shape (...)."""
+    return ratio(tally[name], support(tally, "matched").sum(axis=-1))
+
+
+def mean_over_voted(tally: Tally, name: str) -> Floats:
+    """Return a sum such as `"kl"` a found and answered face with votes, shape (...)."""
+    return ratio(tally[name], tally["voted"])
 
 
 def macro(values: Floats, support: Counts) -> Floats:

@@ -13,7 +13,8 @@ the answer: the `k` classes, then *abstained*, then *missed*::
     no labelled      .           .         .          0      the phantoms
 
 All columns but *missed*, and `ignored`, sum to the detections. Tables add, over
-photos and processes; a ratio is taken last.
+photos and processes; a ratio is taken last. Counts are whole; only where photos
+are weighed (`groupemo.metrics.uncertainty`) are they not.
 """
 
 from __future__ import annotations
@@ -28,11 +29,29 @@ from numpy.typing import ArrayLike, NDArray
 from groupemo.errors import ContractError
 from groupemo.labels import IGNORE, UNSURE
 from groupemo.matching import in_regions, match
+from groupemo.metrics import probabilistic as prob
+from groupemo.metrics.answers import Answers
 
-__all__ = ["IGNORED", "MIN_PROB", "NONE", "Outcome", "Tally", "ratio", "tally"]
+__all__ = ["IGNORED", "NONE", "SUMS", "Outcome", "Tally", "answers", "ratio", "tally"]
 
-MIN_PROB = 1e-15
-"""Least probability a cross-entropy is taken of: one face costs at most 34.5 nats."""
+SUMS = (
+    "ignored", "log_loss", "clipped", "brier", "top2", "iou",
+    "voted", "soft_cross_entropy", "kl", "js",
+)  # fmt: skip
+"""What a tally sums besides its counts.
+
+`ignored`
+    Detections not judged: in a region to leave out, or unmatched in a photo not
+    labelled completely.
+`log_loss`, `clipped`, `brier`, `top2`
+    Of `groupemo.metrics.probabilistic`, over the found and answered faces of a
+    known class.
+`iou`
+    Over the found faces.
+`voted`
+    Found and answered faces with votes; `soft_cross_entropy`, `kl` and `js` are
+    summed over them.
+"""
 
 NONE = -1
 """In an `Outcome`: missed (a labelled face), phantom (a detection), abstained (an answer)."""
@@ -51,15 +70,11 @@ class Tally:
     Parameters
     ----------
     counts : array_like, shape=(..., k + 2, k + 2)
-        The table of this module's conventions, int64.
-    loss : array_like, shape=(...)
-        Cross-entropy in nats, summed over the found and answered faces of a
-        known class.
-    clipped : array_like, shape=(...)
-        How many of those had a probability below `MIN_PROB`, raised to it.
-    ignored : array_like, shape=(...)
-        Detections not judged: in a region to leave out, or unmatched in a
-        photo not labelled completely.
+        The table of this module's conventions; int64, or float64 where weighed.
+    sums : array_like, shape=(..., len(SUMS))
+        `tally["brier"]` is one of them, shape (...).
+    overlap : array_like, shape=(..., k)
+        IoU summed over the found and rightly answered faces of each class.
 
     Raises
     ------
@@ -72,19 +87,13 @@ class Tally:
     (9, 9)
     """
 
-    counts: NDArray[np.int64]
-    loss: NDArray[np.float64]
-    clipped: NDArray[np.int64]
-    ignored: NDArray[np.int64]
+    counts: NDArray[Any]
+    sums: NDArray[np.float64]
+    overlap: NDArray[np.float64]
 
-    def __init__(
-        self,
-        counts: ArrayLike,
-        loss: ArrayLike = 0.0,
-        clipped: ArrayLike = 0,
-        ignored: ArrayLike = 0,
-    ) -> None:
-        table = np.array(counts, dtype=np.int64)
+    def __init__(self, counts: ArrayLike, sums: ArrayLike = 0.0, overlap: ArrayLike = 0.0) -> None:
+        table = np.array(counts)
+        table = table.astype(np.float64 if table.dtype.kind == "f" else np.int64, copy=False)
         if table.ndim < 2 or table.shape[-1] != table.shape[-2] or table.shape[-1] < 3:
             raise ContractError(
                 f"tally: counts have shape {table.shape}, expected (..., k + 2, k + 2)"
@@ -93,18 +102,15 @@ class Tally:
             raise ContractError("tally: counts[..., -1, -1] is not 0: no face cannot be missed")
         table.setflags(write=False)
         object.__setattr__(self, "counts", table)
-        for name, value, kind in (
-            ("loss", loss, np.float64),
-            ("clipped", clipped, np.int64),
-            ("ignored", ignored, np.int64),
-        ):
-            many = np.broadcast_to(np.asarray(value, dtype=kind), table.shape[:-2])
-            object.__setattr__(self, name, many)
+        many, k = table.shape[:-2], table.shape[-1] - 2
+        for name, value, width in (("sums", sums, len(SUMS)), ("overlap", overlap, k)):
+            row = np.broadcast_to(np.asarray(value, dtype=np.float64), (*many, width))
+            object.__setattr__(self, name, row)
 
     @classmethod
     def zero(cls, k: int) -> Tally:
         """Return the tally of no photo: where a sum starts."""
-        return cls(np.zeros((k + 2, k + 2)))
+        return cls(np.zeros((k + 2, k + 2), dtype=np.int64))
 
     @classmethod
     def stack(cls, tallies: Sequence[Tally]) -> Tally:
@@ -116,13 +122,17 @@ class Tally:
         """How many classes there are."""
         return int(self.counts.shape[-1]) - 2
 
+    def __getitem__(self, name: str) -> NDArray[np.float64]:
+        """Return one of `SUMS`, shape (...)."""
+        return np.asarray(self.sums[..., SUMS.index(name)])
+
     def __add__(self, other: Tally) -> Tally:
         if self.k != other.k:
             raise ContractError(f"cannot add a tally of {self.k} classes to one of {other.k}")
         return Tally(*map(np.add, self._values(), other._values()))
 
     def _values(self) -> tuple[NDArray[Any], ...]:
-        return self.counts, self.loss, self.clipped, self.ignored
+        return self.counts, self.sums, self.overlap
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,6 +167,7 @@ def tally(
     probs: ArrayLike,
     *,
     min_iou: float = 0.5,
+    votes: ArrayLike | None = None,
 ) -> tuple[Tally, Outcome]:
     """Compare one photo's detections and answers with its labels.
 
@@ -179,6 +190,9 @@ def tally(
         A row with a NaN means abstained.
     min_iou : float
         Least IoU of a pair, above 0 and at most 1.
+    votes : array_like, shape=(m, k), optional
+        How many people chose each class for each labelled face; a row of zeros
+        where nobody voted.
 
     Returns
     -------
@@ -200,9 +214,18 @@ def tally(
     found = np.asarray(detected_boxes, dtype=np.float64).reshape(-1, 4)
     _check(boxes, truth, found, rows)
     outcome = _judge(boxes, truth, complete, found, _answers(rows), min_iou)
-    loss, clipped = _cross_entropy(truth, rows, outcome)
     counts = _count(truth, rows.shape[1], outcome)
-    return Tally(counts, loss, clipped, (outcome.detected == IGNORED).sum()), outcome
+    sums = _sums(truth, rows, outcome, votes)
+    return Tally(counts, sums, _overlap(truth, rows.shape[1], outcome)), outcome
+
+
+def answers(labels: ArrayLike, probs: ArrayLike, outcome: Outcome) -> Answers:
+    """Return one photo's found and answered faces whose label is a class."""
+    truth, rows = np.asarray(labels, dtype=np.int64), np.asarray(probs, dtype=np.float64)
+    found = np.flatnonzero((outcome.detected >= 0) & (outcome.predicted != NONE))
+    true = truth[outcome.detected[found]]
+    known = true >= 0
+    return Answers(np.zeros(known.sum(), np.int64), 1, true[known], rows[found[known]])
 
 
 def ratio(part: ArrayLike, whole: ArrayLike) -> NDArray[np.float64]:
@@ -267,10 +290,39 @@ def _count(truth: NDArray[np.int64], k: int, outcome: Outcome) -> NDArray[np.int
     return counts
 
 
-def _cross_entropy(
-    truth: NDArray[np.int64], rows: NDArray[np.float64], outcome: Outcome
-) -> tuple[float, int]:
-    scored = np.flatnonzero((outcome.detected >= 0) & (outcome.predicted != NONE))
-    true = truth[outcome.detected[scored]]
-    given = rows[scored[true >= 0], true[true >= 0]]
-    return float(np.log(1 / np.maximum(given, MIN_PROB)).sum()), int((given < MIN_PROB).sum())
+def _sums(
+    truth: NDArray[np.int64], rows: NDArray[np.float64], outcome: Outcome, votes: ArrayLike | None
+) -> NDArray[np.float64]:
+    """Return what a tally sums, in the order of `SUMS`."""
+    judged = answers(truth, rows, outcome)
+    totals = dict.fromkeys(SUMS, 0.0)
+    totals["ignored"] = float((outcome.detected == IGNORED).sum())
+    totals["iou"] = float(np.nansum(outcome.iou))
+    for name, each in (
+        ("log_loss", prob.log_loss),
+        ("clipped", prob.clipped),
+        ("brier", prob.brier),
+        ("top2", prob.top_k),
+    ):
+        totals[name] = float(each(judged.probs, judged.labels).sum())
+    if votes is not None:
+        found = np.flatnonzero((outcome.detected >= 0) & (outcome.predicted != NONE))
+        cast = np.asarray(votes, dtype=np.float64)[outcome.detected[found]]
+        voted = cast.sum(axis=1) > 0
+        totals["voted"] = float(voted.sum())
+        for name, distance in (
+            ("soft_cross_entropy", prob.soft_cross_entropy),
+            ("kl", prob.kl_divergence),
+            ("js", prob.jensen_shannon),
+        ):
+            totals[name] = float(distance(rows[found[voted]], cast[voted]).sum())
+    return np.array(list(totals.values()))
+
+
+def _overlap(truth: NDArray[np.int64], k: int, outcome: Outcome) -> NDArray[np.float64]:
+    found = np.flatnonzero(outcome.detected >= 0)
+    right = found[truth[outcome.detected[found]] == outcome.predicted[found]]
+    right = right[outcome.predicted[right] != NONE]
+    overlap = np.zeros(k)
+    np.add.at(overlap, outcome.predicted[right], outcome.iou[right])
+    return overlap

@@ -23,56 +23,67 @@ from numpy.typing import ArrayLike, NDArray
 
 from groupemo.metrics.tally import Tally
 
-__all__ = ["DRAWS", "bootstrap", "draw_weights", "interval"]
+__all__ = ["DRAWS", "Weights", "draw_weights", "interval", "leave_one_out", "weigh"]
+
+Weights = NDArray[np.float64]
+"""What each photo weighs in each draw, shape (draws, n)."""
 
 DRAWS = 2000
 """Draws of a bootstrap unless told otherwise."""
 
 
-def draw_weights(n: int, *, draws: int = DRAWS, seed: int = 0) -> NDArray[np.int64]:
-    """Return what each of `n` photos weighs in each draw, shape (draws, n), above 0.
+def draw_weights(n: int, *, draws: int = DRAWS, seed: int = 0) -> Weights:
+    """Return what each of `n` photos weighs in each draw, shape (draws, n), 1 on average.
 
-    Weights are 1 on average, in thousandths, so that weighted tallies stay whole.
     Fewer than two photos give no draw, shape (0, n): one always has all the weight.
     """
     if n < 2:
-        return np.zeros((0, n), dtype=np.int64)
-    shares = np.random.default_rng(seed).dirichlet(np.ones(n), size=draws)
-    return np.ceil(1000 * n * shares).astype(np.int64)
+        return np.zeros((0, n))
+    return np.asarray(n * np.random.default_rng(seed).dirichlet(np.ones(n), size=draws))
 
 
-def bootstrap(tallies: Tally, weights: NDArray[np.int64]) -> Tally:
+def leave_one_out(n: int) -> Weights:
+    """Return the weights of the jackknife, shape (n, n): each row leaves one photo out."""
+    return 1.0 - np.eye(n)
+
+
+def weigh(stacked: Tally, weights: Weights) -> Tally:
     """Return the weighted sum of tallies in each draw: any figure of it is a figure a draw.
 
     Parameters
     ----------
-    tallies : Tally
-        One a photo, stacked on the leading axis: counts of shape (n, k + 2, k + 2).
+    stacked : Tally
+        One a photo on the leading axis: counts of shape (n, k + 2, k + 2).
     weights : np.ndarray, shape=(draws, n)
-        From `draw_weights`. Two runs on the same photos are compared with the
-        same weights: their difference is then a paired one.
+        Two runs on the same photos are compared with the same weights: their
+        difference is then a paired one.
 
     Returns
     -------
     Tally
-        One a draw, stacked on the leading axis.
+        One a draw, stacked on the leading axis; its counts are float64.
     """
-    n, side = len(tallies.counts), tallies.counts.shape[-1]
-    flat = weights.astype(np.float64) @ tallies.counts.reshape(n, side * side)
-    return Tally(
-        np.rint(flat).astype(np.int64).reshape(-1, side, side),
-        weights @ tallies.loss,
-        weights @ tallies.clipped,
-        weights @ tallies.ignored,
-    )
+    n, side = len(stacked.counts), stacked.counts.shape[-1]
+    counts = weights @ stacked.counts.reshape(n, side * side).astype(np.float64)
+    return Tally(counts.reshape(-1, side, side), weights @ stacked.sums, weights @ stacked.overlap)
 
 
-def interval(drawn: ArrayLike, *, level: float = 0.95) -> tuple[float, float]:
+def interval(
+    drawn: ArrayLike,
+    *,
+    point: float | None = None,
+    jackknife: ArrayLike | None = None,
+    level: float = 0.95,
+) -> tuple[float, float]:
     """Return the percentile interval of the draws that are defined; NaN where none is.
 
     Parameters
     ----------
     drawn : array_like, shape=(draws,)
+    point : float, optional
+        The figure itself.
+    jackknife : array_like, shape=(n,), optional
+        The figure with each photo left out.
     level : float
         The share of draws inside.
     """

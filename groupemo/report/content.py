@@ -186,7 +186,7 @@ def _figures(scores: Scores, row: Mapping[str, Any]) -> dict[str, Figure]:
         "detection_ap50": f"{row['labelled']} faces",
         "matched_accuracy": f"{right} of {matched} faces",
         "matched_macro_f1": f"{matched} faces, {_present(scores, 'matched')}",
-        "matched_cross_entropy": f"{matched} faces{clipped}",
+        "matched_log_loss": f"{matched} faces{clipped}",
         "end_to_end_accuracy": f"{right} of {known} faces",
         "end_to_end_macro_f1": f"{known} faces, {_present(scores, 'end_to_end')}",
         "seconds_per_photo": f"{row['photos']} photos",

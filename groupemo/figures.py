@@ -1,0 +1,213 @@
+"""Every figure groupemo gives, as a function of how much each photo weighs.
+
+With all photos weighing 1 it is the figure itself; with random weights it is a
+draw of the bootstrap; with one photo weighing nothing a value of the jackknife.
+Two runs weighed alike give a paired difference. So a figure is written once, and
+its interval, its comparison and its gate come of themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groupemo.metrics import classification as cls
+from groupemo.metrics import detection as det
+from groupemo.metrics.tally import Tally
+from groupemo.metrics.uncertainty import Weights, weigh
+
+if TYPE_CHECKING:
+    from groupemo.scores import Scores
+
+__all__ = ["FIGURES", "HEADLINE", "Estimate", "Figure", "Weighed"]
+
+Floats = NDArray[np.float64]
+Over = Literal["detection", "matched", "end_to_end", "group"]
+
+
+@dataclass(frozen=True, eq=False)
+class Weighed:
+    """A run with its photos weighed, once a draw.
+
+    Parameters
+    ----------
+    scores : Scores
+    weights : np.ndarray, shape=(draws, n)
+        What each of the run's photos weighs in each draw.
+    """
+
+    scores: Scores
+    weights: Weights
+
+    @cached_property
+    def tally(self) -> Tally:
+        """The weighted counts, one table a draw."""
+        return weigh(self.scores.stacked, self.weights)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure: what it is called, what it is taken over, and how it is made.
+
+    Parameters
+    ----------
+    name : str
+        As in tables: `end_to_end_macro_f1`.
+    title : str
+        As in a report: "macro-F1".
+    over : str
+        The denominator: "detection", "matched", "end_to_end", or "group" (photos).
+    of : callable
+        `Weighed` -> shape (draws,); NaN where undefined.
+    count : callable
+        A run's tally -> how many faces (`unit`) the figure stands on.
+    undefined : str
+        Why it is NaN where it is.
+    higher_is_better : bool
+    unit : str
+        What `count` counts.
+    least, most : float
+        Its bounds.
+    """
+
+    name: str
+    title: str
+    over: Over
+    of: Callable[[Weighed], Floats]
+    count: Callable[[Tally], Any]
+    undefined: str
+    higher_is_better: bool = True
+    unit: str = "faces"
+    least: float = 0.0
+    most: float = 1.0
+
+    @property
+    def full_title(self) -> str:
+        """The title with its denominator: "end-to-end macro-F1"."""
+        return f"{self.over.replace('_', '-')} {self.title}"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure of one run with its interval; NaN where undefined.
+
+    Parameters
+    ----------
+    figure : Figure
+    value, low, high : float
+    n : int
+        How many faces, detections or photos (`figure.unit`) it stands on.
+    """
+
+    figure: Figure
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+def _of_tally(statistic: Callable[..., Any], *args: Any) -> Callable[[Weighed], Floats]:
+    return lambda run: np.asarray(statistic(run.tally, *args), dtype=np.float64)
+
+
+def _averaged(
+    average: Callable[[Floats, Any], Floats], over: cls.Denominator
+) -> Callable[[Weighed], Floats]:
+    return lambda run: average(cls.f1(run.tally, over), cls.support(run.tally, over))
+
+
+def _judged(total: Tally) -> Any:
+    return det.found(total) + det.phantom(total)
+
+
+def _labelled(total: Tally) -> Any:
+    return det.found(total) + det.missed(total)
+
+
+def _known(over: cls.Denominator) -> Callable[[Tally], Any]:
+    return lambda total: cls.support(total, over).sum(axis=-1)
+
+
+def _voted(total: Tally) -> Any:
+    return total["voted"]
+
+
+NO_FACE = "no face is labelled"
+NO_DETECTION = "nothing was found that could be judged"
+NO_ANSWER = "no face with a known expression was found and answered"
+NO_KNOWN = "no labelled face has a known expression"
+ONE_CLASS = "all labels, or all answers, are of one class"
+NO_VOTES = "no found and answered face has votes"
+
+
+def _detection() -> Iterable[Figure]:
+    def figure(name: str, title: str, of: Any, count: Any, undefined: str, **more: Any) -> Figure:
+        return Figure(f"detection_{name}", title, "detection", of, count, undefined, **more)
+
+    yield figure("precision", "precision", _of_tally(det.detection_precision), _judged,
+                 NO_DETECTION, unit="detections")  # fmt: skip
+    yield figure("recall", "recall", _of_tally(det.detection_recall), _labelled, NO_FACE)
+    yield figure("f1", "F1", _of_tally(det.detection_f1), _labelled, NO_FACE)
+
+
+def _matched() -> Iterable[Figure]:
+    count = _known("matched")
+
+    def figure(name: str, title: str, of: Any, undefined: str = NO_ANSWER, **more: Any) -> Figure:
+        return Figure(f"matched_{name}", title, "matched", of, more.pop("count", count),
+                      undefined, **more)  # fmt: skip
+
+    yield figure("accuracy", "accuracy", _of_tally(cls.accuracy, "matched"))
+    yield figure("balanced_accuracy", "balanced accuracy",
+                 _of_tally(cls.balanced_accuracy, "matched"))  # fmt: skip
+    yield figure("macro_f1", "macro-F1", _averaged(cls.macro, "matched"))
+    yield figure("weighted_f1", "weighted F1", _averaged(cls.weighted, "matched"))
+    yield figure("mcc", "Matthews correlation", _of_tally(cls.matthews), ONE_CLASS, least=-1.0)
+    yield figure("kappa", "Cohen's kappa", _of_tally(cls.cohen_kappa), ONE_CLASS, least=-1.0)
+    yield figure("top2", "top-2 accuracy", _of_tally(cls.mean_over_answered, "top2"))
+    for name, title, most in (("log_loss", "log-loss", np.inf), ("brier", "Brier score", 2.0)):
+        yield figure(name, title, _of_tally(cls.mean_over_answered, name),
+                     higher_is_better=False, most=most)  # fmt: skip
+    for name, title, most in (
+        ("soft_cross_entropy", "cross-entropy with votes", np.inf),
+        ("kl", "divergence from votes (KL)", np.inf),
+        ("js", "divergence from votes (JS)", np.log(2)),
+    ):
+        yield figure(name, title, _of_tally(cls.mean_over_voted, name), NO_VOTES,
+                     count=_voted, higher_is_better=False, most=most)  # fmt: skip
+
+
+def _end_to_end() -> Iterable[Figure]:
+    over: cls.Denominator = "end_to_end"
+    for name, title, of in (
+        ("accuracy", "accuracy", _of_tally(cls.accuracy, over)),
+        ("balanced_accuracy", "balanced accuracy", _of_tally(cls.balanced_accuracy, over)),
+        ("macro_f1", "macro-F1", _averaged(cls.macro, over)),
+        ("weighted_f1", "weighted F1", _averaged(cls.weighted, over)),
+        ("micro_f1", "micro-F1", _of_tally(cls.micro_f1, over)),
+    ):
+        yield Figure(f"end_to_end_{name}", title, over, of, _known(over), NO_KNOWN)
+
+
+FIGURES: Mapping[str, Figure] = {
+    figure.name: figure for figure in (*_detection(), *_matched(), *_end_to_end())
+}
+"""Every figure by name; the name says the denominator."""
+
+HEADLINE = (
+    "detection_precision",
+    "detection_recall",
+    "detection_f1",
+    "matched_accuracy",
+    "matched_balanced_accuracy",
+    "matched_macro_f1",
+    "matched_log_loss",
+    "end_to_end_accuracy",
+    "end_to_end_macro_f1",
+)
+"""The figures every table has."""
