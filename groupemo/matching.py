@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from groupemo.boxes import area, iou_matrix
 from groupemo.errors import OptionError
 
-__all__ = ["Matching", "check_min_iou", "in_regions", "match"]
+__all__ = ["Matching", "check_min_iou", "in_regions", "match", "share_inside"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,12 +99,17 @@ def in_regions(detected: ArrayLike, regions: ArrayLike, *, min_share: float) -> 
     min_share : float
         Least share of the detection's area, above 0 and at most 1.
     """
+    return np.asarray((share_inside(detected, regions) >= min_share).any(axis=1))
+
+
+def share_inside(detected: ArrayLike, regions: ArrayLike) -> NDArray[np.float64]:
+    """Return the share of each detection's area, above 0, in each region, shape (n, r)."""
     found = np.asarray(detected, dtype=np.float64).reshape(-1, 1, 4)
     region = np.asarray(regions, dtype=np.float64).reshape(1, -1, 4)
     corner = np.maximum(found[..., :2], region[..., :2])
     other = np.minimum(found[..., 2:], region[..., 2:])
     inside = area(np.concatenate([corner, other], axis=-1)).reshape(corner.shape[:2])
-    return np.asarray((inside / area(found)[:, None] >= min_share).any(axis=1))
+    return np.asarray(inside / area(found)[:, None])
 
 
 def check_min_iou(min_iou: float) -> None:

@@ -201,18 +201,21 @@ class Scores:
 
     def average_precision(self, *, min_iou: float = 0.5) -> float:
         """Return the detector's average precision; see `metrics.detection.average_precision`."""
-        return det.average_precision(
+        once = np.ones((1, len(self.photos)))
+        return float(det.average_precision(self.overlaps.ranking(min_iou=min_iou), once)[0])
+
+    @cached_property
+    def overlaps(self) -> det.Overlaps:
+        """What the detector's rankings are made of, at any least IoU and any size."""
+        return det.overlaps(
             (
-                (
-                    photo.labelled.boxes,
-                    photo.labelled.labels,
-                    photo.labelled.complete,
-                    photo.analysis.faces.boxes,
-                    photo.analysis.faces.scores,
-                )
-                for photo in self.photos
-            ),
-            min_iou=min_iou,
+                photo.labelled.boxes,
+                photo.labelled.labels,
+                photo.labelled.complete,
+                photo.analysis.faces.boxes,
+                photo.analysis.faces.scores,
+            )
+            for photo in self.photos
         )
 
     def per_class(self) -> pd.DataFrame:
