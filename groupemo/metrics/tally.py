@@ -32,7 +32,7 @@ from groupemo.matching import in_regions, match
 from groupemo.metrics import probabilistic as prob
 from groupemo.metrics.answers import Answers
 
-__all__ = ["IGNORED", "NONE", "SUMS", "Outcome", "Tally", "answers", "ratio", "tally"]
+__all__ = ["IGNORED", "NONE", "SUMS", "Outcome", "Tally", "answers", "count", "ratio", "tally"]
 
 SUMS = (
     "ignored", "log_loss", "clipped", "brier", "top2", "iou",
@@ -214,9 +214,24 @@ def tally(
     found = np.asarray(detected_boxes, dtype=np.float64).reshape(-1, 4)
     _check(boxes, truth, found, rows)
     outcome = _judge(boxes, truth, complete, found, _answers(rows), min_iou)
-    counts = _count(truth, rows.shape[1], outcome)
-    sums = _sums(truth, rows, outcome, votes)
-    return Tally(counts, sums, _overlap(truth, rows.shape[1], outcome)), outcome
+    return count(truth, rows, outcome, votes=votes), outcome
+
+
+def count(
+    labels: ArrayLike, probs: ArrayLike, outcome: Outcome, *, votes: ArrayLike | None = None
+) -> Tally:
+    """Return one photo's tally from what became of each face and each detection; see `tally`.
+
+    Faces and detections that the outcome says are `IGNORED` count nowhere: so a part of
+    the faces is tallied.
+    """
+    truth, rows = np.asarray(labels, dtype=np.int64), np.asarray(probs, dtype=np.float64)
+    k = rows.shape[1]
+    return Tally(
+        _count(truth, k, outcome),
+        _sums(truth, rows, outcome, votes),
+        _overlap(truth, k, outcome),
+    )
 
 
 def answers(labels: ArrayLike, probs: ArrayLike, outcome: Outcome) -> Answers:
