@@ -182,8 +182,12 @@ def test_without_photos_nothing_is_defined(figure):
 
 @pytest.mark.parametrize("figure", [valence_pearson, valence_spearman])
 def test_what_does_not_vary_does_not_correlate(figure):
-    constant = of(("hnn", "h"), ("hhhann", "a"), ("hnn", "n"))
-    assert np.isnan(figure(constant, draw_weights(3, draws=50))).all()
+    constant = of(*[("hnn", "h"), ("hhhann", "a"), ("hnn", "n")] * 4)
+    assert np.isnan(figure(constant, draw_weights(12, draws=50))).all(), "rounding is no spread"
+    weights = draw_weights(15, draws=50)
+    weights[:, 12:] = 0
+    photos = of(*[("hnn", "h"), ("hhhann", "a"), ("hnn", "n")] * 4, *[("h", "a")] * 3)
+    assert np.isnan(figure(photos, weights)).all(), "the three that vary weigh nothing"
     # without the last photo, all answers are neutral
     photos = of(("h", "n"), ("a", "n"), ("n", "h"))
     assert np.isnan(figure(photos, leave_one_out(3))).tolist() == [False, False, True]
