@@ -12,7 +12,7 @@ ifneq ($(GROUPEMO_SAMPLES),)
 export GROUPEMO_SAMPLES
 endif
 
-.PHONY: help install demo test test-slow test-all check format bench docs clean
+.PHONY: help install demo test test-slow test-all check crosscheck format bench docs clean
 
 help:  ## Say what can be made.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ check: install  ## Check style and types.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+crosscheck: install  ## Compare every metric with independent implementations; table in reports/.
+	$(BIN)/python benchmarks/crosscheck.py
 
 format: install  ## Put the code in order.
 	$(BIN)/ruff check --fix .
