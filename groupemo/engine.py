@@ -26,6 +26,7 @@ from groupemo.plugins import (
     Backend,
     Detector,
     Loaded,
+    PhotoDetector,
     checked_faces,
     checked_probs,
     provenance_key,
@@ -232,8 +233,10 @@ def _attempt_detect(
     detector: Loaded[Detector], image: NDArray[np.uint8], name: str
 ) -> tuple[Faces, Failure | None]:
     try:
+        plugin = detector.plugin
         with detector.guard:
-            faces = detector.plugin(image)
+            find = plugin.for_photo(name) if isinstance(plugin, PhotoDetector) else plugin
+            faces = find(image)
         return checked_faces(faces, image, detector.label), None
     except _ANY as error:
         return Faces.empty(), _failure("detect", detector.label, name, error)

@@ -308,7 +308,8 @@ def evaluate(
     labels : Labels or path
         Faces labelled by hand; see `load_labels`.
     detectors, backends : sequence of str or object
-        The grid: every detector with every backend.
+        The grid: every detector with every backend. The detector "labelled" gives
+        the labelled faces themselves: what is lost with it is not the detector's.
     min_iou : float
         Least IoU for a detection to have found a labelled face.
     partial : bool
@@ -344,7 +345,7 @@ def evaluate(
         _refuse_one_sided(truth, {photo.name for photo in found}, "photos")
     if not kept:
         raise PhotoError("none of the photos has labels: are the names those in the label file?")
-    engines = load_engines(detectors, backends, workers, max_pixels)
+    engines = load_engines(detectors, backends, workers, max_pixels, truth)
     jsonl = None if out is None else Path(out) / "analyses.jsonl"
     analyses = list(stream(kept, engines, jsonl, progress))
     if jsonl is not None:

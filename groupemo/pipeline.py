@@ -24,11 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groupemo.analysis import Analysis, AnalysisWriter, iter_analyses
+from groupemo.detectors.labelled import LABELLED, LabelledBoxes
 from groupemo.emotions import align_probs
 from groupemo.engine import Engine, Key, key_of
 from groupemo.errors import OptionError, PhotoError
 from groupemo.faces import Faces
 from groupemo.images import MAX_PIXELS, Photo, find_photos, read_photo
+from groupemo.labels import Labels
 from groupemo.plugins import (
     BACKENDS,
     DETECTORS,
@@ -216,11 +218,19 @@ def load_engines(
     backends: Sequence[str | Backend],
     workers: int | None,
     max_pixels: int,
+    labels: Labels | None = None,
 ) -> list[Engine]:
-    """Return an engine a worker: an object is shared, with its lock; of a spec each has its own."""
+    """Return an engine a worker: an object is shared, with its lock; of a spec each has its own.
+
+    Where there are `labels`, the detector "labelled" gives their faces.
+    """
     if isinstance(detectors, str) or isinstance(backends, str):
         raise OptionError("detectors and backends are lists: write ['yunet'], not 'yunet'")
-    finders = [each if isinstance(each, str) else DETECTORS.load(each) for each in detectors]
+    given = [
+        LabelledBoxes(labels) if labels is not None and each == LABELLED else each
+        for each in detectors
+    ]
+    finders = [each if isinstance(each, str) else DETECTORS.load(each) for each in given]
     readers = [each if isinstance(each, str) else BACKENDS.load(each) for each in backends]
     return [Engine.load(finders, readers, max_pixels) for _ in range(_worker_count(workers))]
 

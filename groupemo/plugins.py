@@ -41,6 +41,7 @@ __all__ = [
     "Backend",
     "Detector",
     "Loaded",
+    "PhotoDetector",
     "checked_faces",
     "checked_probs",
     "get_backend",
@@ -56,6 +57,15 @@ class Detector(Protocol):
 
     def __call__(self, image: NDArray[np.uint8], /) -> Faces:
         """Return the faces in `image`, shape (h, w, 3), RGB uint8; `Faces.empty()` for none."""
+        ...
+
+
+@runtime_checkable
+class PhotoDetector(Detector, Protocol):
+    """A detector that has to know which photo it looks at."""
+
+    def for_photo(self, name: str, /) -> Callable[[NDArray[np.uint8]], Faces]:
+        """Return the detector for the photo of this name."""
         ...
 
 
@@ -422,6 +432,10 @@ DETECTORS: Registry[Detector] = Registry(
             ("ssd-res10-prototxt", "ssd-res10-caffemodel"),
         ),
         "ssd-rfb": BuiltIn("groupemo.detectors.rfb:RFB", "Ultra-Light RFB-640", ("ssd-rfb-640",)),
+        "labelled": BuiltIn(
+            "groupemo.detectors.labelled:LabelledBoxes",
+            "the faces labelled by hand, in an evaluation alone",
+        ),
     },
 )
 """The detectors known by name."""
