@@ -31,7 +31,7 @@ def size(boxes: ArrayLike) -> Floats:
 
 def relative_size(boxes: ArrayLike, width: float, height: float) -> Floats:
     """Return `size` over that of the whole photo, 0 to 1, shape (n,)."""
-    return size(boxes) / np.sqrt(width * height)
+    return np.asarray(size(boxes) / np.sqrt(width * height))
 
 
 def tone(image: Image, boxes: ArrayLike) -> dict[str, Floats]:
