@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groupemo.analysis import Analysis, AnalysisWriter, iter_analyses, read_again
+from groupemo.comparison import MAIN, Comparisons, compare, compare_all
 from groupemo.engine import key_of
 from groupemo.environment import versions
 from groupemo.errors import AnalysisError, LabelError, OptionError, PhotoError
@@ -27,7 +28,7 @@ from groupemo.images import MAX_PIXELS, Photo, find_photos
 from groupemo.label_csv import load_labels, save_labels
 from groupemo.labels import Labels
 from groupemo.matching import check_min_iou
-from groupemo.metrics.uncertainty import DRAWS, draw_weights, interval
+from groupemo.metrics.uncertainty import DRAWS
 from groupemo.pipeline import load_engines, stream
 from groupemo.plugins import Backend, Detector
 from groupemo.scores import Scores, judge_run
@@ -158,43 +159,46 @@ class Evaluation:
         return pd.DataFrame(rows)
 
     def compare(
-        self, a: tuple[str, str], b: tuple[str, str], *, draws: int = DRAWS, seed: int = 0
+        self,
+        a: tuple[str, str],
+        b: tuple[str, str],
+        *,
+        other: Evaluation | None = None,
+        draws: int = DRAWS,
+        seed: int = 0,
     ) -> pd.DataFrame:
         """Return how much better `a` is than `b` on the same photos, figure by figure.
 
-        The interval is that of the paired difference: each draw weighs the photos
-        the same for both. One that leaves out 0 means the difference is more than
-        the choice of photos would explain, one time in twenty apart.
+        See `groupemo.compare`, which says it in a sentence, too.
 
         Parameters
         ----------
         a, b : tuple of str
             Detector and backend of each.
+        other : Evaluation, optional
+            The one that `b` is of, if not this one: before a model was changed, say.
         draws : int
         seed : int
 
         Returns
         -------
         pd.DataFrame
-            A row a figure: a, b, difference, low, high.
-        """
-        import pandas as pd
+            A row a figure: a, b, difference (a - b), low, high (its 95 % interval), p.
 
-        names = {one.analysis.photo for one in self[b].photos}
-        shared = [one.analysis.photo for one in self[a].photos if one.analysis.photo in names]
-        runs = [self[pair].only(shared) for pair in (a, b)]
-        n = len(shared)
-        points, drawn = (
-            [run.figures(weights) for run in runs]
-            for weights in (np.ones((1, n)), draw_weights(n, draws=draws, seed=seed))
-        )
-        rows = []
-        for name in FIGURES:
-            value_a, value_b = (float(point[name][0]) for point in points)
-            low, high = interval(drawn[0][name] - drawn[1][name])
-            rows.append((name, value_a, value_b, value_a - value_b, low, high))
-        columns = ["figure", "a", "b", "difference", "low", "high"]
-        return pd.DataFrame(rows, columns=columns).set_index("figure")
+        Raises
+        ------
+        OptionError
+            If a pair is unknown.
+        AnalysisError, LabelError
+            If the two evaluations are not of the same photos and labels.
+        """
+        return compare(self[a], (other or self)[b], draws=draws, seed=seed).frame()
+
+    def comparisons(
+        self, figure: str = MAIN, *, draws: int | None = None, seed: int = 0
+    ) -> Comparisons:
+        """Return every run against every other by one figure; see `comparison.compare_all`."""
+        return compare_all(self.scores, figure, draws=draws, seed=seed)
 
     def faces(self) -> pd.DataFrame:
         """Return `Scores.faces` of every pair, with columns detector and backend first."""

@@ -1,0 +1,514 @@
+"""Which of two runs is better: paired differences on the photos both have.
+
+Both runs are weighed alike in every draw, so what is hard about a photo cancels;
+see `groupemo.metrics.uncertainty` and `groupemo.metrics.paired`. The runs may be
+of one evaluation, or of two: before and after a model was changed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groupemo.detectors.labelled import LABELLED
+from groupemo.errors import AnalysisError, LabelError, OptionError
+from groupemo.figures import FIGURES, Figure, Weighed
+from groupemo.labels import LabelledFaces
+from groupemo.metrics.paired import holm, mcnemar, p_value
+from groupemo.metrics.tally import NONE
+from groupemo.metrics.uncertainty import DRAWS, Weights, draw_weights, interval, leave_one_out
+from groupemo.scores import Judged, Scores
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "ALPHA",
+    "MAIN",
+    "WATCHED",
+    "Comparison",
+    "Comparisons",
+    "Difference",
+    "amount",
+    "compare",
+    "compare_all",
+    "joined",
+    "p_words",
+]
+
+MAIN = "end_to_end_macro_f1"
+"""The figure runs are compared by unless another is named."""
+
+WATCHED = ("detection_recall", "matched_log_loss", MAIN)
+"""What a gate watches unless told otherwise: the detector, the classifier, the whole way."""
+
+ALPHA = 0.05
+"""A comparison survives correction with a p-value below this."""
+
+_DECIMALS = 12
+"""Differences that are 0 when rounded to so many decimals are 0."""
+
+_NATS = ("log_loss", "cross_entropy", "kl", "js")
+"""What the names of figures in nats end in."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One figure of two runs on the same photos; NaN where undefined.
+
+    Parameters
+    ----------
+    figure : Figure
+    a, b : float
+    low, high : float
+        The 95 % interval of a - b.
+    p : float
+        Two-sided, below .05 where the interval leaves out 0; see `metrics.paired.p_value`.
+    """
+
+    figure: Figure
+    a: float
+    b: float
+    low: float
+    high: float
+    p: float
+
+    @property
+    def difference(self) -> float:
+        """The figure of a less that of b."""
+        return round(self.a - self.b, _DECIMALS)
+
+    @property
+    def gain(self) -> tuple[float, float, float]:
+        """How much better a is than b, with its interval; negative where it is worse."""
+        if self.figure.higher_is_better:
+            return self.difference, self.low, self.high
+        return -self.difference, -self.high, -self.low
+
+    @property
+    def could_hide(self) -> float:
+        """How much worse a may be than b, for all the interval says; NaN without one."""
+        low = self.gain[1]
+        return low if math.isnan(low) else max(0.0, -low)
+
+    def fell(self, margin: float = 0.0) -> bool:
+        """Say whether a is worse than b by more than `margin`, with the whole interval.
+
+        A figure that only b has fell, too: nothing is left of a to judge.
+        """
+        return self.gain[2] < -margin or (math.isnan(self.a) and not math.isnan(self.b))
+
+    def sentence(self, a: str, b: str) -> str:
+        """Say which of the runs called `a` and `b` is better, by how much, and how surely."""
+        title, (gain, low, high) = self.figure.full_title, self.gain
+        lacking = [name for name, value in ((a, self.a), (b, self.b)) if math.isnan(value)]
+        if lacking:
+            return f"{title} of {' and '.join(lacking)} is undefined: {self.figure.undefined}"
+        if gain == low == high == 0:
+            return f"{a} and {b} have the same {title}, whichever photos are drawn"
+        worse = gain < 0
+        if worse:
+            gain, low, high = -gain, -high, -low
+        by = f"{b} by {amount(self.figure, gain)} of {title}"
+        if not math.isnan(low):
+            span = f"{_number(self.figure, low)} to {_number(self.figure, high)}"
+            by += f" (95 % interval {span}, {p_words(self.p)})"
+        if low > 0:
+            return f"{a} is {'worse' if worse else 'better'} than {by}"
+        unsure = "" if not math.isnan(low) else ", without an interval"
+        return (
+            f"no telling which is better: {a} is {'behind' if worse else 'ahead of'} {by}{unsure}"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Run `a` against run `b` on the same photos.
+
+    Parameters
+    ----------
+    a, b : str
+        What the sentences call them.
+    photos : tuple of str
+        Those both were judged on.
+    left_out : tuple of str
+        Those only one has, or only one could read.
+    differences : Mapping of str to Difference
+        By the name of the figure.
+    faces : int
+        Labelled faces of a known class.
+    only_a, only_b : int
+        How many of them only one of the runs found and answered right.
+    """
+
+    a: str
+    b: str
+    photos: tuple[str, ...]
+    left_out: tuple[str, ...]
+    differences: Mapping[str, Difference]
+    faces: int
+    only_a: int
+    only_b: int
+
+    @property
+    def mcnemar(self) -> float:
+        """McNemar's p-value on the same faces, which it takes for independent."""
+        return mcnemar(self.only_a, self.only_b)
+
+    def frame(self) -> pd.DataFrame:
+        """Return a row a figure: a, b, difference (a - b), low, high (95 %), p."""
+        import pandas as pd
+
+        rows = [
+            (name, one.a, one.b, one.difference, one.low, one.high, one.p)
+            for name, one in self.differences.items()
+        ]
+        columns = ["figure", "a", "b", "difference", "low", "high", "p"]
+        return pd.DataFrame(rows, columns=columns).set_index("figure")
+
+    def sentence(self, figure: str = MAIN) -> str:
+        """Say which run is better by a figure, by how much, and how surely."""
+        return self.differences[_named(figure, self.differences).name].sentence(self.a, self.b)
+
+
+@dataclass(frozen=True, eq=False)
+class Comparisons:
+    """All pairs of several runs by one figure, corrected for how many there are.
+
+    Parameters
+    ----------
+    figure : Figure
+    pairs : tuple of (pair, pair)
+        Detector and backend of a, and of b.
+    differences : tuple of Difference
+        In the same order.
+    photos : tuple of str
+        Those all runs were judged on.
+    """
+
+    figure: Figure
+    pairs: tuple[tuple[tuple[str, str], tuple[str, str]], ...]
+    differences: tuple[Difference, ...]
+    photos: tuple[str, ...]
+
+    @cached_property
+    def corrected(self) -> NDArray[np.float64]:
+        """The p-values after Holm's correction; NaN where undefined."""
+        return holm([one.p for one in self.differences])
+
+    @property
+    def survive(self) -> NDArray[np.bool_]:
+        """Which comparisons hold together at `ALPHA`."""
+        return np.asarray(self.corrected < ALPHA)
+
+    def frame(self) -> pd.DataFrame:
+        """Return a row a comparison: who, a, b, difference, low, high, p, p_holm, survives."""
+        import pandas as pd
+
+        rows = [
+            (*a, *b, one.a, one.b, one.difference, one.low, one.high, one.p)
+            for (a, b), one in zip(self.pairs, self.differences, strict=True)
+        ]
+        columns = [
+            "detector_a", "backend_a", "detector_b", "backend_b",
+            "a", "b", "difference", "low", "high", "p",
+        ]  # fmt: skip
+        frame = pd.DataFrame(rows, columns=columns)
+        return frame.assign(p_holm=self.corrected, survives=self.survive)
+
+    def sentence(self) -> str:
+        """Say how many comparisons survive."""
+        tested = int(np.isfinite(self.corrected).sum())
+        told = (
+            f"{self.survive.sum()} of {tested} comparisons of {self.figure.full_title}"
+            f" survive Holm's correction at {f'{ALPHA:g}'.lstrip('0')}"
+        )
+        untested = len(self.pairs) - tested
+        return f"{told}; {untested} cannot be tested" if untested else told
+
+
+def compare(
+    a: Scores,
+    b: Scores,
+    *,
+    figures: Iterable[str] = FIGURES,
+    names: tuple[str, str] | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Comparison:
+    """Compare two runs on the photos both could read.
+
+    Parameters
+    ----------
+    a, b : Scores
+        Judged against the same labels with the same `min_iou`; of one
+        evaluation or of two.
+    figures : iterable of str
+        Names in `groupemo.figures.FIGURES`; all of them unless told otherwise.
+    names : tuple of str, optional
+        What sentences call the runs; by default what differs in their labels.
+    draws, seed : int
+        Of the bootstrap.
+
+    Raises
+    ------
+    AnalysisError
+        If they share no photo, or saw different files under one name.
+    LabelError
+        If a photo's labels are not the same for both.
+    OptionError
+        If a figure is unknown, or `min_iou` or the classes differ.
+    """
+    chosen = [_named(name, FIGURES) for name in figures]
+    runs, shared, left_out = _on_shared_photos([a, b])
+    _check_comparable(*runs)
+    weights = _weights(len(shared), draws, seed)
+    drawn = [_drawn(run, chosen, weights) for run in runs]
+    right_a, right_b = (np.concatenate([_right(one) for one in run.photos]) for run in runs)
+    return Comparison(
+        *(names or _names(a, b)),
+        photos=shared,
+        left_out=left_out,
+        differences={
+            figure.name: _difference(
+                figure, drawn[0][figure.name], drawn[1][figure.name], len(shared)
+            )
+            for figure in chosen
+        },
+        faces=len(right_a),
+        only_a=int((right_a & ~right_b).sum()),
+        only_b=int((right_b & ~right_a).sum()),
+    )
+
+
+def compare_all(
+    scores: Sequence[Scores], figure: str = MAIN, *, draws: int | None = None, seed: int = 0
+) -> Comparisons:
+    """Compare every run of an evaluation with every other by one figure.
+
+    Runs on the labelled boxes are references and left out. Each run is weighed once,
+    however many comparisons it is in.
+
+    Parameters
+    ----------
+    scores : sequence of Scores
+        Of one evaluation.
+    figure : str
+    draws : int, optional
+        By default enough for the smallest p-value, 1 / (draws + 1), to be half of
+        what survives among so many comparisons.
+    seed : int
+
+    Raises
+    ------
+    AnalysisError
+        If the runs share no photo.
+    OptionError
+        If the figure is unknown.
+    """
+    chosen = _named(figure, FIGURES)
+    competing = [one for one in scores if one.detector != LABELLED]
+    pairs = list(combinations(range(len(competing)), 2))
+    if not pairs:
+        return Comparisons(chosen, (), (), ())
+    draws = draws or max(DRAWS, round(2 * len(pairs) / ALPHA))
+    runs, shared, _ = _on_shared_photos(competing)
+    weights = _weights(len(shared), draws, seed)
+    drawn = [_drawn(run, [chosen], weights)[figure] for run in runs]
+    return Comparisons(
+        chosen,
+        tuple((runs[a].pair, runs[b].pair) for a, b in pairs),
+        tuple(_difference(chosen, drawn[a], drawn[b], len(shared)) for a, b in pairs),
+        shared,
+    )
+
+
+def joined(
+    before: Sequence[Scores],
+    after: Sequence[Scores],
+    *,
+    a: str | None = None,
+    b: str | None = None,
+) -> list[tuple[Scores, Scores]]:
+    """Return which run is to be compared with which, of two evaluations.
+
+    Runs of the same detector and backend belong together; where each side has
+    one run, those do, whatever they are called.
+
+    Parameters
+    ----------
+    before, after : sequence of Scores
+    a, b : str, optional
+        Take one run of a side alone, named as in tables: "yunet x fer".
+
+    Raises
+    ------
+    AnalysisError
+        If no run belongs to another.
+    OptionError
+        If no run is so named; lists those there are.
+    """
+    old, new = _picked(before, a), _picked(after, b)
+    if len(old) == len(new) == 1:
+        return [(old[0], new[0])]
+    partners = {one.pair: one for one in new}
+    pairs = [(one, partners[one.pair]) for one in old if one.pair in partners]
+    if not pairs:
+        raise AnalysisError(
+            f"no run of the first ({_listed(old)}) has a namesake in the second ({_listed(new)}):"
+            " choose one of each with --a and --b"
+        )
+    return pairs
+
+
+def amount(figure: Figure, value: float) -> str:
+    """Return a difference in words: points for a share, nats, or a bare number.
+
+    Examples
+    --------
+    >>> amount(FIGURES["end_to_end_macro_f1"], 0.041)
+    '4.1 points'
+    >>> amount(FIGURES["matched_log_loss"], 0.041)
+    '0.041 nats'
+    """
+    unit = "nats" if _in_nats(figure) else "points" if _is_share(figure) else ""
+    return f"{_number(figure, value)} {unit}".strip()
+
+
+def p_words(p: float) -> str:
+    """Return a p-value as papers write it.
+
+    >>> p_words(0.0042), p_words(0.312), p_words(1.0)
+    ('p = .004', 'p = .31', 'p = 1')
+    """
+    if p < 0.001:
+        return "p < .001"
+    digits = f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+    return "p = 1" if digits == "1.00" else f"p = {digits[1:]}"
+
+
+def _in_nats(figure: Figure) -> bool:
+    return figure.name.endswith(_NATS)
+
+
+def _is_share(figure: Figure) -> bool:
+    return (figure.least, figure.most) == (0, 1) and not _in_nats(figure)
+
+
+def _number(figure: Figure, value: float) -> str:
+    scale, decimals = (100, 1) if _is_share(figure) else (1, 3)
+    return f"{round(scale * value, decimals) + 0.0:.{decimals}f}"  # + 0.0: no -0.0
+
+
+def _named(figure: str, known: Mapping[str, object]) -> Figure:
+    if figure not in known:
+        raise OptionError(f"no figure {figure!r}; known: {', '.join(known)}")
+    return FIGURES[figure]
+
+
+def _names(a: Scores, b: Scores) -> tuple[str, str]:
+    if a.pair == b.pair:
+        return "a", "b"
+    if a.detector == b.detector:
+        return a.backend, b.backend
+    if a.backend == b.backend:
+        return a.detector, b.detector
+    return _name(a), _name(b)
+
+
+def _name(scores: Scores) -> str:
+    return " x ".join(scores.pair)
+
+
+def _listed(runs: Sequence[Scores]) -> str:
+    return ", ".join(map(_name, runs))
+
+
+def _picked(runs: Sequence[Scores], name: str | None) -> list[Scores]:
+    picked = [one for one in runs if name in (None, _name(one))]
+    if not picked:
+        raise OptionError(f"no run {name!r}; known: {_listed(runs)}")
+    return picked
+
+
+def _on_shared_photos(
+    runs: Sequence[Scores],
+) -> tuple[list[Scores], tuple[str, ...], tuple[str, ...]]:
+    """Return the runs on the photos all could read, those photos, and the others."""
+    read = [[one.analysis.photo for one in run.photos] for run in runs]
+    everywhere = set.intersection(*map(set, read))
+    anywhere = {one.photo for run in runs for one in run.analyses()}
+    if not everywhere:
+        raise AnalysisError(
+            f"{' and '.join(map(_name, runs))} have no photo in common: nothing to compare"
+        )
+    shared = tuple(name for name in read[0] if name in everywhere)
+    return [run.only(shared) for run in runs], shared, tuple(sorted(anywhere - everywhere))
+
+
+def _check_comparable(a: Scores, b: Scores) -> None:
+    if a.classes != b.classes:
+        raise OptionError(f"classes differ: {', '.join(a.classes)}; {', '.join(b.classes)}")
+    if a.min_iou != b.min_iou:
+        raise OptionError(
+            f"judged at min_iou {a.min_iou:g} and {b.min_iou:g}: judge both at the same"
+        )
+    for one, other in zip(a.photos, b.photos, strict=True):
+        name = one.analysis.photo
+        if one.analysis.sha256 != other.analysis.sha256:
+            raise AnalysisError(f"{name}: the runs saw different files of that name")
+        if not _same_labels(one.labelled, other.labelled):
+            raise LabelError(
+                f"{name}: the runs were judged against different labels: judge both against the"
+                " same (figures before and after relabelling cannot be compared)"
+            )
+
+
+def _same_labels(one: LabelledFaces, other: LabelledFaces) -> bool:
+    return (
+        one.complete == other.complete
+        and np.array_equal(one.boxes, other.boxes)
+        and np.array_equal(one.labels, other.labels)
+        and (one.votes is None) == (other.votes is None)
+        and (one.votes is None or np.array_equal(one.votes, other.votes))  # type: ignore[arg-type]
+    )
+
+
+def _weights(n: int, draws: int, seed: int) -> Weights:
+    """Return all a difference needs: the figure itself, its draws, and its jackknife."""
+    return np.concatenate(
+        [np.ones((1, n)), draw_weights(n, draws=draws, seed=seed), leave_one_out(n)]
+    )
+
+
+def _drawn(
+    run: Scores, figures: Iterable[Figure], weights: Weights
+) -> dict[str, NDArray[np.float64]]:
+    weighed = Weighed(run, weights)
+    return {figure.name: figure.of(weighed) for figure in figures}
+
+
+def _difference(
+    figure: Figure, a: NDArray[np.float64], b: NDArray[np.float64], n: int
+) -> Difference:
+    """Return the difference of what `_weights` of `n` photos made of two runs."""
+    apart = np.round(a - b, _DECIMALS)
+    point, drawn, jackknife = float(apart[0]), apart[1:-n], apart[-n:]
+    low, high = interval(drawn, point=point, jackknife=jackknife)
+    p = p_value(drawn, point=point, jackknife=jackknife)
+    return Difference(figure, float(a[0]), float(b[0]), low, high, p)
+
+
+def _right(photo: Judged) -> NDArray[np.bool_]:
+    """Say of each labelled face of a known class whether it was found and answered right."""
+    labels, finders = photo.labelled.labels, photo.outcome.labelled
+    known = labels >= 0
+    answers = np.append(photo.outcome.predicted, NONE)  # where the finder is NONE: missed
+    return np.asarray(answers[finders[known]] == labels[known])
