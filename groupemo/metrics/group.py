@@ -295,11 +295,20 @@ def _ranks(values: Floats, weights: Weights) -> Floats:
 
 def _pearson(x: Floats, y: Floats, weights: Weights) -> Floats:
     """Return the weighted correlation of each draw, of values (draws or 1, n)."""
-    share = ratio(weights, np.broadcast_to(weights.sum(axis=1, keepdims=True), weights.shape))
-    from_x, from_y = (each - (share * each).sum(axis=1, keepdims=True) for each in (x, y))
-    spread = np.sqrt((share * from_x**2).sum(axis=1) * (share * from_y**2).sum(axis=1))
+    from_x, from_y = (_from_mean(np.broadcast_to(each, weights.shape), weights) for each in (x, y))
+    weighed_x, weighed_y = weights * from_x, weights * from_y
+    spread = np.sqrt(_dot(weighed_x, from_x) * _dot(weighed_y, from_y))
     varied = _varied(x, weights) & _varied(y, weights)
-    return ratio((share * from_x * from_y).sum(axis=1), np.where(varied, spread, 0))
+    return ratio(_dot(weighed_x, from_y), np.where(varied, spread, 0))
+
+
+def _from_mean(values: Floats, weights: Weights) -> Floats:
+    return values - ratio(_dot(weights, values), weights.sum(axis=1))[:, None]
+
+
+def _dot(a: Floats, b: Floats) -> Floats:
+    """Return the inner product of each draw's rows."""
+    return np.asarray(np.einsum("dn,dn->d", a, b))
 
 
 def _varied(values: Floats, weights: Weights) -> NDArray[np.bool_]:
