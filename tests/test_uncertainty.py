@@ -109,20 +109,31 @@ def test_intervals_of_a_mean_are_scipys(values, methods):
     np.testing.assert_allclose((low, high), resampled.confidence_interval, atol=1e-9)
 
 
-@pytest.mark.parametrize("n", [5, 10, 15, 60, 1000])
+@pytest.mark.parametrize("df", [4, 6.5, 14, 59, 1000])
 @pytest.mark.parametrize("level", [0.8, 0.95])
-def test_the_expansion_is_students_t(n, level):
+def test_the_expansion_is_students_t(df, level):
     z = stats.norm.ppf((1 + level) / 2)
-    expanded = -stats.norm.ppf(Correction(n=n).share(-z))
-    true = stats.t.ppf((1 + level) / 2, n - 1) * math.sqrt(n / (n - 1))
-    np.testing.assert_allclose(expanded, true, rtol=0.005)
+    expanded = -stats.norm.ppf(Correction(df=df).share(-z))
+    np.testing.assert_allclose(expanded, stats.t.ppf((1 + level) / 2, df), rtol=0.005)
+
+
+def test_degrees_of_freedom_are_those_of_the_photos_that_carry_the_figure():
+    rng = np.random.default_rng(0)
+    even = Correction.fit(np.zeros(9), 0.0, rng.normal(size=4000), "expanded")
+    assert even.df == pytest.approx(3999, rel=0.1), "of normal values, all but one"
+    # three photos of 300 move the figure, alike: d = .99 three times, -.01 297 times
+    few = Correction.fit(np.zeros(9), 0.0, np.repeat([1.0, 0.0], [3, 297]), "expanded")
+    assert few.df == pytest.approx(2 / (1 / 3 - 1 / 300), rel=0.03)
+    # photos that move nothing are no reason against it
+    assert Correction.fit(np.zeros(9), 0.0, np.zeros(4), "expanded").df == pytest.approx(3)
 
 
 @given(
-    st.floats(-1, 1), st.floats(-0.15, 0.15), st.none() | st.integers(2, 500), st.floats(0.01, 0.99)
-)
-def test_a_correction_and_back(z0, a, n, share):
-    correction = Correction(z0, a, n)
+    st.floats(-1, 1), st.floats(-0.15, 0.15), st.floats(1, 500) | st.just(math.inf),
+    st.floats(1, 1.4), st.floats(0.01, 0.99),
+)  # fmt: skip
+def test_a_correction_and_back(z0, a, df, stretch, share):
+    correction = Correction(z0, a, df, stretch)
     z = correction.z(share)
     if math.isfinite(z):
         np.testing.assert_allclose(correction.share(z), share, atol=1e-9)
@@ -139,13 +150,15 @@ def test_acceleration_by_hand():
     correction = Correction.fit(np.arange(4.0), 2.0, [2, 2, 5], "expanded")
     assert correction.a == pytest.approx(-1 / 6**1.5)
     assert correction.z0 == pytest.approx(0.318639, abs=1e-6)
-    assert correction.n == 3
+    # sum(d^4) = 18: 2 / (18 / 36 - 1 / 3) = 12, at most n - 1
+    assert correction.df == pytest.approx(2)
+    assert correction.stretch == pytest.approx(math.sqrt(3 / 2))
 
 
 def test_an_interval_beyond_what_acceleration_bears_ends_at_the_last_draw():
     # 1 - a w is negative for the upper bound
-    assert Correction(z0=2.0, a=0.16, n=3).share(2.5) == 1.0
-    assert Correction(z0=-2.0, a=-0.16, n=3).share(-2.5) == 0.0
+    assert Correction(z0=2.0, a=0.16, df=2).share(2.5) == 1.0
+    assert Correction(z0=-2.0, a=-0.16, df=2).share(-2.5) == 0.0
 
 
 def test_the_interval_of_a_share_is_near_the_textbook_one():

@@ -13,10 +13,13 @@ narrow for few photos and blind to skew, but where two corrections put it.
   Journal of the American Statistical Association 82, 1987): from the share of
   draws below the figure, and from the skew of its jackknife.
 - *Expansion* (Hesterberg, "What Teachers Should Know About the Bootstrap", The
-  American Statistician 69, 2015): Student's t for n - 1 degrees of freedom in
-  place of the normal, times sqrt(n / (n - 1)).
+  American Statistician 69, 2015): Student's t in place of the normal, times
+  sqrt(n / (n - 1)). The degrees of freedom are not n - 1 but what the jackknife
+  leaves of them: few where few photos carry the figure, such as those with the
+  faces of a rare class (Satterthwaite, "An Approximate Distribution of Estimates
+  of Variance Components", Biometrics Bulletin 2, 1946).
 
-Of six ways to weigh and to read off, this one covers best: docs/uncertainty.md.
+Of the ways compared in docs/uncertainty.md this one covers best.
 
 What an interval does not know
 ------------------------------
@@ -176,7 +179,7 @@ class Correction:
     For a normal quantile z (-1.96 and 1.96 for 95 %)::
 
         share = Phi(z0 + (z0 + w) / (1 - a (z0 + w)))
-        w = sqrt(n / (n - 1)) t    with t of n - 1 degrees of freedom as far out as z
+        w = stretch t        with Student's t as far out as z
 
     The defaults correct nothing.
 
@@ -185,15 +188,19 @@ class Correction:
     z0 : float
         Bias: normal quantile of the share of draws below the figure, ties halved.
     a : float
-        Acceleration: sum(d^3) / (6 sum(d^2)^1.5), d the mean of the jackknife
+        Acceleration, sum(d^3) / (6 sum(d^2)^1.5): d is the mean of the jackknife
         less each of its values.
-    n : int, optional
-        Photos, if the interval is to be expanded.
+    df : float
+        Degrees of freedom, 2 / (sum(d^4) / sum(d^2)^2 - 1 / n), at most n - 1:
+        twice the squared variance of the figure by the variance of that variance.
+    stretch : float
+        sqrt(n / (n - 1)): the draws of n photos spread too little by as much.
     """
 
     z0: float = 0.0
     a: float = 0.0
-    n: int | None = None
+    df: float = math.inf
+    stretch: float = 1.0
 
     @classmethod
     def fit(
@@ -206,21 +213,26 @@ class Correction:
         least = 0.5 / len(drawn)
         z0 = _NORMAL.inv_cdf(float(np.clip(below, least, 1 - least)))
         without = np.asarray(jackknife, dtype=np.float64)
-        d = without.mean() - without
-        spread = float((d**2).sum()) ** 1.5
-        a = float((d**3).sum()) / (6 * spread) if spread else 0.0
-        return cls(z0, a, len(without) if method == "expanded" else None)
+        n, d = len(without), without.mean() - without
+        d /= np.abs(d).max() or 1.0
+        second, third, fourth = (float((d**power).sum()) for power in (2, 3, 4))
+        second = second or 1.0
+        a = third / (6 * second**1.5)
+        if method == "bca":
+            return cls(z0, a)
+        df = 2 / max(fourth / second**2 - 1 / n, 2 / (n - 1))
+        return cls(z0, a, df, math.sqrt(n / (n - 1)))
 
     def share(self, z: float) -> float:
         """Return the share of draws below the bound at normal quantile `z`."""
-        w = self.z0 + (_expand(z, self.n) if self.n else z)
+        w = self.z0 + self.stretch * _student(z, self.df)
         return _NORMAL.cdf(self.z0 + _over(w, 1 - self.a * w))
 
     def z(self, share: float) -> float:
         """Return the normal quantile at which a share of the draws, above 0 and below 1, lies."""
         w = _NORMAL.inv_cdf(share) - self.z0
-        z = _over(w, 1 + self.a * w) - self.z0
-        return _contract(z, self.n) if self.n else z
+        w = _over(w, 1 + self.a * w) - self.z0
+        return _normal(w / self.stretch, self.df)
 
 
 def _over(w: float, rest: float) -> float:
@@ -228,22 +240,23 @@ def _over(w: float, rest: float) -> float:
     return w / rest if rest > 0 else math.copysign(math.inf, w)
 
 
-def _expand(z: float, n: int) -> float:
-    """Return sqrt(n / (n - 1)) t, t of n - 1 degrees of freedom as far out as z is.
+def _student(z: float, df: float) -> float:
+    """Return the quantile of Student's t that is as far out as z.
 
     Wallace, "Bounds on Normal Approximations to Student's and the Chi-Square
     Distributions", Annals of Mathematical Statistics 30, 1959:
-    z = (8 df + 1) / (8 df + 3) sqrt(df ln(1 + t^2 / df)); at 95 % within 0.5 % of
-    the true t from 5 photos on, and wider than it.
+    z = (8 df + 1) / (8 df + 3) sqrt(df ln(1 + t^2 / df)). At 95 % it is within
+    0.5 % of the true t from 4 degrees of freedom on, and above it below that.
     """
-    df = n - 1
+    if math.isinf(df):
+        return z
     t = math.sqrt(df * math.expm1((z * (8 * df + 3) / (8 * df + 1)) ** 2 / df))
-    return math.copysign(t * math.sqrt(n / df), z)
+    return math.copysign(t, z)
 
 
-def _contract(w: float, n: int) -> float:
-    """Undo `_expand`."""
-    df = n - 1
-    t = w * math.sqrt(df / n)
+def _normal(t: float, df: float) -> float:
+    """Return the normal quantile that is as far out as Student's t: `_student` undone."""
+    if math.isinf(df):
+        return t
     z = (8 * df + 1) / (8 * df + 3) * math.sqrt(df * math.log1p(t * t / df))
-    return math.copysign(z, w)
+    return math.copysign(z, t)
