@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from groupemo.metrics import calibration as cal
 from groupemo.metrics import classification as cls
 from groupemo.metrics import detection as det
+from groupemo.metrics import group, joint
 from groupemo.metrics.tally import Tally
 from groupemo.metrics.uncertainty import Weights, weigh
 
@@ -65,7 +67,7 @@ class Figure:
     of : callable
         `Weighed` -> shape (draws,); NaN where undefined.
     count : callable
-        A run's tally -> how many faces (`unit`) the figure stands on.
+        `Scores` -> how many faces (`unit`) the figure stands on.
     undefined : str
         Why it is NaN where it is.
     higher_is_better : bool
@@ -79,7 +81,7 @@ class Figure:
     title: str
     over: Over
     of: Callable[[Weighed], Floats]
-    count: Callable[[Tally], Any]
+    count: Callable[[Scores], Any]
     undefined: str
     higher_is_better: bool = True
     unit: str = "faces"
@@ -121,27 +123,47 @@ def _averaged(
     return lambda run: average(cls.f1(run.tally, over), cls.support(run.tally, over))
 
 
-def _judged(total: Tally) -> Any:
-    return det.found(total) + det.phantom(total)
+def _of_answers(statistic: Callable[..., Floats], **options: Any) -> Callable[[Weighed], Floats]:
+    return lambda run: statistic(run.scores.answers, run.weights, **options)
 
 
-def _labelled(total: Tally) -> Any:
-    return det.found(total) + det.missed(total)
+def _of_groups(statistic: Callable[..., Floats], *args: Any) -> Callable[[Weighed], Floats]:
+    return lambda run: statistic(run.scores.groups, run.weights, *args)
 
 
-def _known(over: cls.Denominator) -> Callable[[Tally], Any]:
-    return lambda total: cls.support(total, over).sum(axis=-1)
+def _judged(scores: Scores) -> Any:
+    return det.found(scores.tally) + det.phantom(scores.tally)
 
 
-def _voted(total: Tally) -> Any:
-    return total["voted"]
+def _labelled(scores: Scores) -> Any:
+    return det.found(scores.tally) + det.missed(scores.tally)
+
+
+def _known(over: cls.Denominator) -> Callable[[Scores], Any]:
+    return lambda scores: cls.support(scores.tally, over).sum(axis=-1)
+
+
+def _voted(scores: Scores) -> Any:
+    return scores.tally["voted"]
+
+
+def _photos(scores: Scores) -> Any:
+    return len(scores.photos)
+
+
+def _compared(scores: Scores) -> Any:
+    return scores.groups.compared.sum()
 
 
 NO_FACE = "no face is labelled"
+NO_PHOTO = "no photo could be read"
+NOTHING = "no face is labelled and none was found"
 NO_DETECTION = "nothing was found that could be judged"
 NO_ANSWER = "no face with a known expression was found and answered"
 NO_KNOWN = "no labelled face has a known expression"
 ONE_CLASS = "all labels, or all answers, are of one class"
+NO_GROUP = "no photo has a labelled and an answered face"
+ALIKE = "fewer than two photos differ in their labelled, or their answered, mean valence"
 NO_VOTES = "no found and answered face has votes"
 
 
@@ -153,6 +175,16 @@ def _detection() -> Iterable[Figure]:
                  NO_DETECTION, unit="detections")  # fmt: skip
     yield figure("recall", "recall", _of_tally(det.detection_recall), _labelled, NO_FACE)
     yield figure("f1", "F1", _of_tally(det.detection_f1), _labelled, NO_FACE)
+    yield figure("ap50", "AP50", lambda run: det.average_precision(
+                 run.scores.rankings[0], run.weights), _labelled, NO_FACE)  # fmt: skip
+    yield figure("ap", "AP50:95", lambda run: det.mean_average_precision(
+                 run.scores.rankings, run.weights), _labelled, NO_FACE)  # fmt: skip
+    yield figure("lrp", "LRP error", lambda run: det.lrp(
+                 run.tally, min_iou=run.scores.min_iou), _labelled, NOTHING,
+                 higher_is_better=False)  # fmt: skip
+    yield figure("phantoms_per_photo", "phantoms a photo", lambda run: det.phantoms_per_photo(
+                 run.tally, run.weights.sum(axis=1)), _photos, NO_PHOTO, unit="photos",
+                 higher_is_better=False, most=np.inf)  # fmt: skip
 
 
 def _matched() -> Iterable[Figure]:
@@ -173,6 +205,13 @@ def _matched() -> Iterable[Figure]:
     for name, title, most in (("log_loss", "log-loss", np.inf), ("brier", "Brier score", 2.0)):
         yield figure(name, title, _of_tally(cls.mean_over_answered, name),
                      higher_is_better=False, most=most)  # fmt: skip
+    for name, title, statistic, options in (
+        ("ece", "calibration error (ECE)", cal.expected_calibration_error, {}),
+        ("adaptive_ece", "adaptive ECE", cal.expected_calibration_error, {"adaptive": True}),
+        ("classwise_ece", "classwise ECE", cal.classwise_calibration_error, {}),
+        ("aurc", "area under risk-coverage", cal.aurc, {}),
+    ):
+        yield figure(name, title, _of_answers(statistic, **options), higher_is_better=False)
     for name, title, most in (
         ("soft_cross_entropy", "cross-entropy with votes", np.inf),
         ("kl", "divergence from votes (KL)", np.inf),
@@ -192,10 +231,30 @@ def _end_to_end() -> Iterable[Figure]:
         ("micro_f1", "micro-F1", _of_tally(cls.micro_f1, over)),
     ):
         yield Figure(f"end_to_end_{name}", title, over, of, _known(over), NO_KNOWN)
+    yield Figure("end_to_end_pq", "panoptic quality", over, _of_tally(joint.panoptic_quality),
+                 _known(over), NO_KNOWN)  # fmt: skip
+
+
+def _group() -> Iterable[Figure]:
+    def figure(name: str, title: str, of: Any, undefined: str = NO_GROUP, **more: Any) -> Figure:
+        return Figure(f"group_{name}", title, "group", of, _compared, undefined, unit="photos",
+                      **more)  # fmt: skip
+
+    yield figure("valence_accuracy", "valence accuracy", _of_groups(group.valence_accuracy))
+    yield figure("valence_pearson", "valence correlation (Pearson)",
+                 _of_groups(group.valence_pearson), ALIKE, least=-1.0)  # fmt: skip
+    yield figure("valence_spearman", "valence correlation (Spearman)",
+                 _of_groups(group.valence_spearman), ALIKE, least=-1.0)  # fmt: skip
+    yield figure("js", "distribution distance (JS)", _of_groups(group.jensen_shannon),
+                 higher_is_better=False, most=np.log(2))  # fmt: skip
+    yield figure("tv", "distribution distance (TV)", _of_groups(group.total_variation),
+                 higher_is_better=False)  # fmt: skip
+    yield figure("diversity_error", "diversity error", _of_groups(group.diversity_error),
+                 higher_is_better=False)  # fmt: skip
 
 
 FIGURES: Mapping[str, Figure] = {
-    figure.name: figure for figure in (*_detection(), *_matched(), *_end_to_end())
+    figure.name: figure for figure in (*_detection(), *_matched(), *_end_to_end(), *_group())
 }
 """Every figure by name; the name says the denominator."""
 

@@ -19,6 +19,7 @@ from groupemo.labels import LabelledFaces, Labels, label_word
 from groupemo.metrics import classification as cls
 from groupemo.metrics import detection as det
 from groupemo.metrics.answers import Answers
+from groupemo.metrics.group import Groups, groups
 from groupemo.metrics.tally import IGNORED, NONE, Outcome, Tally, answers, tally
 from groupemo.metrics.uncertainty import (
     DRAWS,
@@ -105,10 +106,38 @@ class Scores:
         """The found and answered faces of a known class, photo by photo."""
         each = [answers(one.labelled.labels, one.probs, one.outcome) for one in self.photos]
         return Answers(
-            np.repeat(np.arange(len(each)), [len(one) for one in each]),
+            np.repeat(np.arange(len(each)), np.array([len(one) for one in each], dtype=np.int64)),
             len(each),
             np.concatenate([np.zeros(0, np.int64), *(one.labels for one in each)]),
             np.concatenate([np.zeros((0, len(self.classes))), *(one.probs for one in each)]),
+        )
+
+    @cached_property
+    def overlaps(self) -> det.Overlaps:
+        """Which detections overlap which labelled faces, photo by photo."""
+        return det.overlaps(
+            (
+                one.labelled.boxes,
+                one.labelled.labels,
+                one.labelled.complete,
+                one.analysis.faces.boxes,
+                one.analysis.faces.scores,
+            )
+            for one in self.photos
+        )
+
+    @cached_property
+    def rankings(self) -> tuple[det.Ranking, ...]:
+        """The detections by falling score, at each of COCO's least IoUs."""
+        return tuple(self.overlaps.ranking(min_iou=each) for each in det.COCO_IOUS)
+
+    @cached_property
+    def groups(self) -> Groups:
+        """How many faces of each class every photo holds, labelled and answered."""
+        return groups(
+            [one.labelled.labels for one in self.photos],
+            [one.probs for one in self.photos],
+            len(self.classes),
         )
 
     def only(self, names: Iterable[str]) -> Scores:
@@ -153,8 +182,7 @@ class Scores:
             "clipped": int(total["clipped"]),
         }
         figures = self.figures(np.ones((1, len(self.photos))))
-        values = {name: float(drawn[0]) for name, drawn in figures.items()}
-        return {**counts, **values, "detection_ap50": self.average_precision()}
+        return {**counts, **{name: float(drawn[0]) for name, drawn in figures.items()}}
 
     def figures(self, weights: Weights) -> dict[str, NDArray[np.float64]]:
         """Return every figure of `groupemo.figures.FIGURES` for each way to weigh the photos.
@@ -196,27 +224,8 @@ class Scores:
         for name, figure in FIGURES.items():
             point = float(points[name][0])
             low, high = interval(drawn[name], point=point, jackknife=jackknife[name])
-            estimates[name] = Estimate(figure, point, low, high, int(figure.count(self.tally)))
+            estimates[name] = Estimate(figure, point, low, high, int(figure.count(self)))
         return estimates
-
-    def average_precision(self, *, min_iou: float = 0.5) -> float:
-        """Return the detector's average precision; see `metrics.detection.average_precision`."""
-        once = np.ones((1, len(self.photos)))
-        return float(det.average_precision(self.overlaps.ranking(min_iou=min_iou), once)[0])
-
-    @cached_property
-    def overlaps(self) -> det.Overlaps:
-        """What the detector's rankings are made of, at any least IoU and any size."""
-        return det.overlaps(
-            (
-                photo.labelled.boxes,
-                photo.labelled.labels,
-                photo.labelled.complete,
-                photo.analysis.faces.boxes,
-                photo.analysis.faces.scores,
-            )
-            for photo in self.photos
-        )
 
     def per_class(self) -> pd.DataFrame:
         """Return the figures of each class, matched and end to end, and what they stand on.
