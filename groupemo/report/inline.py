@@ -12,8 +12,9 @@ from groupemo.analysis import Analysis, read_again
 from groupemo.drawing import captions, data_uri, draw_analysis
 from groupemo.errors import PhotoError
 from groupemo.evaluation import Evaluation
-from groupemo.report.content import summarize
+from groupemo.report.grid import Grid
 from groupemo.report.page import render
+from groupemo.report.sections.table import table
 
 __all__ = ["analysis_html", "evaluation_html"]
 
@@ -49,7 +50,8 @@ def analysis_html(analysis: Analysis) -> str:
 
 def evaluation_html(evaluation: Evaluation) -> str:
     """Return the grid's table: the main figures with intervals and denominators."""
-    return render("evaluation.html", evaluation=evaluation, pairs=summarize(evaluation))
+    grid = Grid(evaluation)
+    return render("evaluation.html", evaluation=evaluation, grid=grid, table=table(grid))
 
 
 def _cut(image: NDArray[np.uint8], analysis: Analysis) -> Iterator[NDArray[np.uint8]]:

@@ -11,12 +11,19 @@ from typing import TYPE_CHECKING, Any
 from groupemo.evaluation import Evaluation
 from groupemo.files import write_atomically
 from groupemo.plugins import is_stand_in
-from groupemo.report.content import STAND_IN, describe, number
+from groupemo.report.content import describe
+from groupemo.report.words import STAND_IN, number, percent, points, span
 
 if TYPE_CHECKING:
     import jinja2
 
 __all__ = ["render", "write_report"]
+
+FILES = (
+    "table.csv", "figures.csv", "per_class.csv", "comparisons.csv", "per_photo.csv",
+    "faces.csv", "labels.csv", "analyses.jsonl", "manifest.json",
+)  # fmt: skip
+"""What may lie beside the page and `report.md`, in the order it is named there."""
 
 
 def write_report(
@@ -53,7 +60,8 @@ def write_report(
         If the folder cannot be written.
     """
     target = evaluation.save(folder)
-    content = describe(evaluation, show_faces=show_faces, title=title)
+    files = ["report.md", *(name for name in FILES if (target / name).exists())]
+    content = describe(evaluation, show_faces=show_faces, title=title, files=files)
     write_atomically(target / "report.md", render("report.md", content=content).encode())
     return write_atomically(target / "index.html", render("page.html", content=content).encode())
 
@@ -74,14 +82,18 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters |= {"num": number, "percent": _percent, "md": _markdown}
+    templates.filters |= {
+        "num": number,
+        "percent": percent,
+        "points": points,
+        "span": lambda estimate: span(estimate.low, estimate.high),
+        "tick": lambda value: f"{value:g}".replace("-", "\N{MINUS SIGN}"),
+        "capital": lambda text: text[:1].upper() + text[1:],
+        "md": _markdown,
+    }
     templates.tests |= {"stand_in": is_stand_in}
-    templates.globals |= {"STAND_IN": STAND_IN}
+    templates.globals |= {"STAND_IN": STAND_IN, "INFINITY": math.inf}
     return templates
-
-
-def _percent(share: float) -> str:
-    return number(share) if math.isnan(share) else f"{share:.0%}"
 
 
 def _markdown(text: object) -> str:

@@ -1,0 +1,118 @@
+"""Where the errors come from: every face in one bin, and what mending a bin would gain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from groupemo.metrics import anatomy as bins
+from groupemo.metrics import classification as cls
+from groupemo.metrics.tally import Tally
+from groupemo.metrics.uncertainty import draw_weights, interval, leave_one_out
+from groupemo.report.axes import Axis, axis
+from groupemo.report.grid import Grid, Run
+from groupemo.report.words import known
+from groupemo.scores import Scores
+
+__all__ = ["Anatomy", "Gain", "Part", "RunAnatomy", "anatomy"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """How many faces and detections are in one bin, and their share of all judged."""
+
+    name: str
+    count: int
+    share: float
+
+    @property
+    def code(self) -> str:
+        """The bin's name as in style sheets."""
+        return self.name.replace(" ", "-")
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What mending one bin would add to the end-to-end macro-F1."""
+
+    name: str
+    count: int
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class RunAnatomy:
+    """One run's errors."""
+
+    run: Run
+    parts: Sequence[Part]
+    gains: Sequence[Gain]
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """All runs' errors; gains share an axis."""
+
+    runs: Sequence[RunAnatomy]
+    names: Sequence[str]
+    axis: Axis
+
+
+def anatomy(grid: Grid) -> Anatomy | None:
+    """Return every run's errors; None where nothing was judged."""
+    each = [_run(run) for run in grid.runs]
+    if not any(part.count for one in each for part in one.parts):
+        return None
+    names = [name for name in bins.BINS
+             if any(part.name == name and part.count for one in each for part in one.parts)]  # fmt: skip
+    ends = [end for one in each for gain in one.gains for end in (gain.low, gain.value, gain.high)]
+    return Anatomy(each, names, axis(ends))
+
+
+def _run(run: Run) -> RunAnatomy:
+    scores = run.scores
+    found = [
+        bins.anatomy(
+            one.labelled.boxes, one.labelled.labels, one.analysis.faces.boxes, one.outcome,
+            min_iou=scores.min_iou,
+        )
+        for one in scores.photos
+    ]  # fmt: skip
+    labelled, detected = bins.bin_counts(found).sum(axis=0).T
+    counts = {
+        name: int(max(labelled[i], detected[i]))
+        for i, name in enumerate(bins.BINS)
+        if name != "not judged"
+    }
+    total = sum(counts.values()) or 1
+    parts = [Part(name, count, count / total) for name, count in counts.items()]
+    return RunAnatomy(run, parts, _gains(scores, found, counts))
+
+
+def _gains(
+    scores: Scores, found: Sequence[bins.Anatomy], counts: dict[str, int]
+) -> list[Gain]:
+    run = bins.cases(
+        ((one.labelled.labels, one.outcome, each)
+         for one, each in zip(scores.photos, found, strict=True)),
+        len(scores.classes),
+    )  # fmt: skip
+    n = len(scores.photos)
+    point, drawn, jackknife = (
+        bins.gains(scores.stacked, run, _macro_f1, weights)
+        for weights in (np.ones((1, n)), draw_weights(n), leave_one_out(n))
+    )
+    gains = []
+    for name, value in point.items():
+        if known(float(value[0])) and counts[name]:
+            low, high = interval(drawn[name], point=float(value[0]), jackknife=jackknife[name])
+            gains.append(Gain(name, counts[name], float(value[0]), low, high))
+    return sorted(gains, key=lambda gain: -gain.value)
+
+
+def _macro_f1(tally: Tally) -> np.ndarray:
+    return cls.macro(cls.f1(tally, "end_to_end"), cls.support(tally, "end_to_end"))

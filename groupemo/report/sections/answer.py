@@ -1,0 +1,159 @@
+"""The answer: which run came closest to the hand labels, in words and as a dot plot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from groupemo.metrics import classification as cls
+from groupemo.report.axes import Axis, axis
+from groupemo.report.grid import MAIN, Grid, Run
+from groupemo.report.sections.agreement import ceiling
+from groupemo.report.words import STAND_IN, interval, known, listed, number, span
+
+__all__ = ["Answer", "Line", "answer"]
+
+FEW_PHOTOS, FEW_FACES = 10, 10
+"""Fewer than these are said to be few."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A figure to compare with, drawn across all rows of a plot."""
+
+    title: str
+    value: float
+    kind: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer.
+
+    Parameters
+    ----------
+    lead : str
+        One sentence.
+    more : sequence of str
+    cautions : sequence of str
+        What makes it less sure than it looks.
+    candidates, others : sequence of Run
+        The rows of the plot; others are floors and references.
+    lines : sequence of Line
+    axis : Axis
+    """
+
+    lead: str
+    more: Sequence[str]
+    cautions: Sequence[str]
+    candidates: Sequence[Run]
+    others: Sequence[Run]
+    lines: Sequence[Line]
+    axis: Axis
+
+    @property
+    def sentences(self) -> list[str]:
+        """All of it as text."""
+        return [self.lead, *self.more, *self.cautions]
+
+    @property
+    def drawn(self) -> bool:
+        """Whether there is a figure to draw."""
+        return any(known(run.main.value) for run in self.candidates)
+
+
+def answer(grid: Grid) -> Answer:
+    """Return the answer."""
+    best, human = grid.candidates[0], ceiling(grid, MAIN)
+    lines = [Line("human ceiling", human, "ceiling")] if known(human) else []
+    floor = max((run.main.value for run in grid.floors if known(run.main.value)), default=None)
+    if floor is not None:
+        lines.append(Line("constant answer", floor, "floor"))
+    drawn = [value for run in grid.runs for value in (run.main.value, run.main.high)]
+    found = known(best.main.value)
+    return Answer(
+        lead=_lead(grid, best) if found else NOTHING,
+        more=[*_runner_up(grid), *_frame(grid, lines), *_halves(best)] if found else [],
+        cautions=_cautions(grid, best) if found else [],
+        candidates=grid.candidates,
+        others=[*grid.floors, *grid.references],
+        lines=lines,
+        axis=axis([*drawn, *(line.value for line in lines)]),
+    )
+
+
+NOTHING = (
+    "No labelled face here has a known expression that could be judged, so how right the"
+    " answers are cannot be said."
+)
+
+
+def _lead(grid: Grid, best: Run) -> str:
+    did = "came closest to" if len(grid.candidates) > 1 else "was compared with"
+    return (
+        f"{best.name} {did} the hand labels: end-to-end macro-F1"
+        f" {number(best.main.value)}{interval(best.main)}."
+    )
+
+
+def _runner_up(grid: Grid) -> list[str]:
+    first, *rest = grid.candidates
+    if not rest or not known(rest[0].main.value):
+        return []
+    row = grid.evaluation.compare(first.scores.pair, rest[0].scores.pair).loc[MAIN]
+    said = span(row["low"], row["high"])
+    told = f"Next is {rest[0].name}, {number(row['difference'])} lower"
+    if not said:
+        return [f"{told}."]
+    verdict = (
+        "more than the choice of photos would explain"
+        if row["low"] > 0
+        else "no more than the choice of photos could explain"
+    )
+    return [f"{told} (95 % interval {said}): {verdict}."]
+
+
+def _frame(grid: Grid, lines: Sequence[Line]) -> list[str]:
+    """Say between which figures the answer lies: floor, reference and ceiling."""
+    said = {"floor": "the same answer for every face reaches {}",
+            "ceiling": "one annotator, judged by the others, reaches {}"}  # fmt: skip
+    told = [said[line.kind].format(number(line.value)) for line in reversed(lines)]
+    given = [run for run in grid.references if known(run.main.value)]
+    told += [f"{run.backend} with the labelled boxes given reaches {number(run.main.value)}"
+             for run in given if run.backend == grid.candidates[0].backend]  # fmt: skip
+    return [f"To compare: {listed(told)}."] if told else []
+
+
+def _halves(best: Run) -> list[str]:
+    """Say how much of the way is the detector's, how much the backend's, in faces."""
+    total = best.scores.overall()
+    found, labelled, matched = (int(total[name]) for name in ("found", "labelled", "matched"))
+    right = matched - int(total["wrong_emotion"])
+    return [
+        f"It found {found} of {labelled} labelled faces; where it found a face and answered, it"
+        f" gave the labelled expression on {right} of {matched}."
+    ]
+
+
+def _cautions(grid: Grid, best: Run) -> list[str]:
+    judged = len(best.scores.photos)
+    told = _rare(best)
+    if best.stand_in:
+        told.append(f"Mind the {STAND_IN}.")
+    if judged == 1:
+        told.append("One photo says nothing about others: there are no intervals.")
+    elif judged < FEW_PHOTOS:
+        told.append(f"With so few photos ({judged}), the intervals themselves are rough.")
+    return told
+
+
+def _rare(best: Run) -> list[str]:
+    support = cls.support(best.scores.tally, "end_to_end")
+    rare = [f"{name} ({int(n)})" for name, n in zip(best.scores.classes, support, strict=True)
+            if 0 < n < FEW_FACES]  # fmt: skip
+    if not rare:
+        return []
+    return [
+        f"Few faces stand for {listed(rare)}: the macro-F1 hangs on them, and is less sure than"
+        " it looks."
+    ]

@@ -1,0 +1,202 @@
+"""Pair by pair: the confusion matrix, the classes, the reliability diagram, every figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+
+from groupemo.calibration import photos_fitted_on
+from groupemo.figures import FIGURES, Estimate, Weighed
+from groupemo.metrics import calibration as cal
+from groupemo.metrics import classification as cls
+from groupemo.metrics.tally import ratio
+from groupemo.metrics.uncertainty import draw_weights, interval, leave_one_out
+from groupemo.report.grid import Grid, Run
+from groupemo.report.sections.table import OVER, Notes
+from groupemo.report.words import known, number, plural
+from groupemo.scores import Scores
+
+__all__ = ["Bin", "Cell", "ClassRow", "Pair", "Pairs", "Reliability", "pairs"]
+
+OPEN = 2
+"""How many pairs are shown unfolded where there are more than `FEW`."""
+
+FEW = 4
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a confusion matrix: the count, its share of the row, whether it is right."""
+
+    count: int
+    share: float
+    right: bool
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """One class: F1 end to end with its interval, and what it is made of."""
+
+    name: str
+    f1: float
+    low: float
+    high: float
+    precision: float
+    recall: float
+    matched_f1: float
+    n: int
+    answered: int
+
+
+@dataclass(frozen=True)
+class Bin:
+    """One bin of a reliability diagram that holds a face."""
+
+    left: float
+    right: float
+    count: int
+    confidence: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """The reliability diagram: its bins, the greatest count, and what it says."""
+
+    bins: Sequence[Bin]
+    most: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Everything said of one run."""
+
+    run: Run
+    open: bool
+    notes: Sequence[str]
+    columns: Sequence[str]
+    confusion: Sequence[tuple[str, Sequence[Cell], int]]
+    classes: Sequence[ClassRow]
+    reliability: Reliability | None
+    figures: Sequence[tuple[str, Sequence[Estimate]]]
+    footnotes: Notes
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """All pairs, in the order of the grid."""
+
+    pairs: Sequence[Pair]
+
+
+def pairs(grid: Grid) -> Pairs:
+    """Return what is said of each run."""
+    few = len(grid.runs) <= FEW
+    return Pairs([_pair(run, few or run.number <= OPEN) for run in grid.runs])
+
+
+def _pair(run: Run, shown: bool) -> Pair:
+    figures = [(OVER[over], [run.estimates[each.name] for each in some])
+               for over, some in groupby(FIGURES.values(), lambda each: each.over)]  # fmt: skip
+    footnotes = Notes()
+    for each in (each for _, some in figures for each in some):
+        if not known(each.value):
+            footnotes.mark(each.figure.undefined)
+    return Pair(
+        run,
+        shown,
+        _notes(run),
+        [*run.scores.classes, "abstained", "missed"],
+        _confusion(run.scores),
+        _classes(run.scores),
+        _reliability(run.scores),
+        figures,
+        footnotes,
+    )
+
+
+def _notes(run: Run) -> list[str]:
+    total, notes = run.scores.overall(), []
+    if total["ignored"]:
+        notes.append(
+            f"{total['ignored']} of {plural(int(total['detected']), 'detection')} are not judged:"
+            " in a region to leave out, or in a photo not labelled completely."
+        )
+    if total["clipped"]:
+        notes.append(f"The log-loss is clipped on {plural(int(total['clipped']), 'face')}.")
+    shared = photos_fitted_on(run.scores.analyses())
+    if shared:
+        notes.append(
+            f"Its calibration was fitted on {plural(shared, 'photo')} of these: its probabilities"
+            " look better here than they are."
+        )
+    return notes
+
+
+def _confusion(scores: Scores) -> list[tuple[str, list[Cell], int]]:
+    """Return the rows of the table of counts that hold anything, and those of the classes."""
+    frame = scores.confusion()
+    counts = frame.to_numpy()
+    sums = counts.sum(axis=1, keepdims=True)
+    shares = ratio(counts, np.broadcast_to(sums, counts.shape))
+    k = len(scores.classes)
+    return [
+        (
+            str(name),
+            [Cell(int(n), float(shares[i, j]), i == j < k) for j, n in enumerate(counts[i])],
+            int(sums[i, 0]),
+        )
+        for i, name in enumerate(frame.index)
+    ]
+
+
+def _classes(scores: Scores) -> list[ClassRow]:
+    n, total = len(scores.photos), scores.tally
+    drawn, jackknife = (
+        cls.f1(Weighed(scores, weights).tally, "end_to_end")
+        for weights in (draw_weights(n), leave_one_out(n))
+    )
+    f1, matched = cls.f1(total, "end_to_end"), cls.f1(total, "matched")
+    precision, recall = cls.precision(total, "end_to_end"), cls.recall(total, "end_to_end")
+    support, answered = cls.support(total, "end_to_end"), cls.answered(total, "end_to_end")
+    return [
+        ClassRow(
+            name,
+            float(f1[c]),
+            *interval(drawn[:, c], point=float(f1[c]), jackknife=jackknife[:, c]),
+            float(precision[c]),
+            float(recall[c]),
+            float(matched[c]),
+            int(support[c]),
+            int(answered[c]),
+        )
+        for c, name in enumerate(scores.classes)
+    ]
+
+
+def _reliability(scores: Scores) -> Reliability | None:
+    answers = scores.answers
+    if not len(answers):
+        return None
+    found = cal.reliability(answers)
+    bins = [
+        Bin(float(left), float(right), int(count), float(confidence), float(accuracy))
+        for left, right, count, confidence, accuracy in zip(
+            found.edges[:-1], found.edges[1:], found.count, found.confidence, found.accuracy,
+            strict=True,
+        )
+        if count
+    ]  # fmt: skip
+    promised, kept = float(answers.confidence.mean()), float(answers.right.mean())
+    gap = promised - kept
+    verdict = (
+        "about as sure as it is right"
+        if abs(gap) < 0.02
+        else f"{'over' if gap > 0 else 'under'}confident by {100 * abs(gap):.0f} points"
+    )
+    text = f"Mean confidence {number(promised)}, right on {number(kept)}: {verdict}."
+    return Reliability(bins, max(each.count for each in bins), text)
