@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from groupemo.ablation import ablation
 from groupemo.analysis import Analysis, AnalysisWriter, iter_analyses, read_again
 from groupemo.comparison import MAIN, Comparisons, compare, compare_all
+from groupemo.detectors.labelled import LABELLED
 from groupemo.engine import key_of
 from groupemo.environment import versions
 from groupemo.errors import AnalysisError, LabelError, OptionError, PhotoError
@@ -199,6 +201,35 @@ class Evaluation:
     ) -> Comparisons:
         """Return every run against every other by one figure; see `comparison.compare_all`."""
         return compare_all(self.scores, figure, draws=draws, seed=seed)
+
+    def ablation(
+        self,
+        detector: str,
+        backend: str,
+        figure: str = "end_to_end_macro_f1",
+        *,
+        draws: int = DRAWS,
+        seed: int = 0,
+    ) -> pd.DataFrame:
+        """Return how much a pair loses by its detector, its crops and its classifier.
+
+        See `groupemo.ablation.ablation`. It needs the same backend on the labelled
+        faces: a run with the detector "labelled".
+
+        Raises
+        ------
+        OptionError
+            If there is no such pair, figure, or run on the labelled faces.
+        """
+        found = self[detector, backend]
+        if (LABELLED, backend) not in [scores.pair for scores in self.scores]:
+            raise OptionError(
+                f"no run of {backend} on the labelled faces: evaluate with"
+                f" detectors=[{detector!r}, {LABELLED!r}]"
+                f" (--detector {detector} --detector {LABELLED})"
+            )
+        labelled = self[LABELLED, backend]
+        return ablation(self.labels, found, labelled, figure, draws=draws, seed=seed)
 
     def faces(self) -> pd.DataFrame:
         """Return `Scores.faces` of every pair, with columns detector and backend first."""
