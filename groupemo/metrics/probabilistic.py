@@ -76,7 +76,7 @@ def jensen_shannon(probs: Floats, votes: Floats) -> Floats:
 def entropy(weights: Floats) -> Floats:
     """Return the Shannon entropy of each row's shares, 0 to ln k, shape (f,); NaN for no weight."""
     shares = _shares(weights)
-    return np.asarray(-(shares * np.log(np.where(shares > 0, shares, 1))).sum(axis=1))
+    return np.asarray((shares * np.log(1 / np.where(shares > 0, shares, 1))).sum(axis=1))
 
 
 def _given(probs: Floats, labels: NDArray[np.int64]) -> Floats:
