@@ -2,6 +2,8 @@ from ._version import __version__ as __version__
 from .analysis import Analysis as Analysis
 from .analysis import load_analyses as load_analyses
 from .analysis import save_analyses as save_analyses
+from .calibration import fit_calibration as fit_calibration
+from .calibration import load_calibration as load_calibration
 from .catalog import list_backends as list_backends
 from .catalog import list_detectors as list_detectors
 from .crops import crop as crop

@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 from weakref import WeakValueDictionary
 
@@ -142,12 +143,23 @@ def provenance_key(provenance: Mapping[str, Any]) -> str:
 
 
 class Registry(Generic[P]):
-    """Names -> factories of one kind of plugin."""
+    """Names -> factories of one kind of plugin.
 
-    def __init__(self, kind: str, protocol: type[Any], built_in: Mapping[str, BuiltIn]) -> None:
+    `wrappers` are options that every name takes: each names a function, written
+    `"module:function"`, of the `Loaded` and the option's value.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        protocol: type[Any],
+        built_in: Mapping[str, BuiltIn],
+        wrappers: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.kind = kind
         self.protocol = protocol
         self.built_in = built_in
+        self.wrappers = wrappers
         self._registered: dict[str, Callable[..., P]] = {}
 
     def names(self) -> tuple[str, ...]:
@@ -192,9 +204,13 @@ class Registry(Generic[P]):
             return self._loaded(_own_label(which), which, {}, _guard_of(which))
         name, in_spec = parse_spec(which)
         chosen = {**in_spec, **options}
+        wrapping = {key: chosen.pop(key) for key in self.wrappers if key in chosen}
         plugin = self._build(name, chosen)
         label = getattr(plugin, "label", None) or spell_spec(name, chosen)
-        return self._loaded(label, plugin, chosen, nullcontext())
+        loaded = self._loaded(label, plugin, chosen, nullcontext())
+        for key, value in wrapping.items():
+            loaded = _target(self.wrappers[key])(loaded, value)
+        return loaded
 
     def _loaded(
         self,
@@ -228,8 +244,7 @@ class Registry(Generic[P]):
     def _factory(self, name: str) -> tuple[Callable[..., P], Mapping[str, Any]]:
         if name in self.built_in:
             entry = self.built_in[name]
-            module, _, attribute = entry.target.partition(":")
-            return getattr(importlib.import_module(module), attribute), entry.options
+            return _target(entry.target), entry.options
         if name in self._registered:
             return self._registered[name], {}
         points = self._entry_points()
@@ -371,6 +386,12 @@ def _provenance(plugin: object, options: Mapping[str, Any]) -> dict[str, Any]:
     return as_json
 
 
+def _target(name: str) -> Any:
+    """Return what `"module:attribute"` names."""
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
 def _own_label(plugin: object) -> str:
     for attribute in ("label", "name", "__name__"):
         value = getattr(plugin, attribute, None)
@@ -456,6 +477,7 @@ BACKENDS: Registry[Backend] = Registry(
         ),
         "onnx": BuiltIn("groupemo.backends.onnx:Onnx", "any emotion ONNX file with a description"),
     },
+    wrappers={"calibration": "groupemo.calibration:calibrated"},
 )
 """The emotion backends known by name."""
 

@@ -1,0 +1,393 @@
+"""Calibrations: fitted on one labelled run, kept as a small JSON file, applied to any other.
+
+Three ways to apply one::
+
+    calibration(probs)                       # rows of probabilities
+    calibration.apply(analyses)              # saved analyses; no model runs
+    "fer:calibration=cal.json"               # a backend's spec: any backend takes this option
+
+The last two give the same analyses, provenance included: the label names the
+file, and `models` has its SHA-256. What a calibration was fitted on is kept in
+it, so that nobody need be fooled by figures on the photos it was fitted on.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groupemo.analysis import Analysis
+from groupemo.emotions import EMOTIONS, align_probs, parse_emotion
+from groupemo.errors import ContractError, LabelError, ModelError, OptionError
+from groupemo.faces import Faces
+from groupemo.files import write_atomically
+from groupemo.images import digest
+from groupemo.metrics.answers import Answers
+from groupemo.metrics.probabilistic import log_loss
+from groupemo.metrics.scaling import METHODS, Method, fit_scaling, scaled
+from groupemo.plugins import STAND_IN, Backend, Loaded, checked_probs, is_stand_in
+
+if TYPE_CHECKING:
+    from groupemo.scores import Scores
+
+__all__ = [
+    "CalibratedBackend",
+    "Calibration",
+    "FittedOn",
+    "answers_of",
+    "calibrated",
+    "fit_calibration",
+    "load_calibration",
+    "photos_fitted_on",
+]
+
+FORMAT = 1
+_REMEDY = "make it again with `groupemo calibrate`"
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class FittedOn:
+    """What a calibration was fitted on, and what it gained there.
+
+    Parameters
+    ----------
+    detector, backend : str
+        The labels of the run.
+    models : Mapping of str to str
+        The backend's model files and their SHA-256.
+    faces : int
+        Found and answered faces of a known class.
+    log_loss_before, log_loss_after : float
+        Mean over these faces, in nats. The second flatters: it is of the faces
+        that were fitted.
+    photos : tuple of str
+        SHA-256 of the photos that had such faces.
+    """
+
+    detector: str
+    backend: str
+    models: Mapping[str, str]
+    faces: int
+    log_loss_before: float
+    log_loss_after: float
+    photos: tuple[str, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """How probabilities p become softmax(scale * ln p + bias); see `groupemo.metrics.scaling`.
+
+    Parameters
+    ----------
+    method : {"temperature", "vector"}
+    classes : tuple of str, length k
+        Of `EMOTIONS`: the columns.
+    scale, bias : np.ndarray, shape=(k,)
+    fitted_on : FittedOn
+    file : str
+        Where it was read from; empty for one just fitted.
+    sha256 : str
+        Of the file.
+
+    Raises
+    ------
+    ContractError
+        If a field has a value that means nothing.
+    """
+
+    method: Method
+    classes: tuple[str, ...]
+    scale: Floats
+    bias: Floats
+    fitted_on: FittedOn
+    file: str = ""
+    sha256: str = ""
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ContractError(f"method is {self.method!r}, expected one of {', '.join(METHODS)}")
+        if len(set(self.classes)) != len(self.classes) or not set(self.classes) <= set(EMOTIONS):
+            raise ContractError(f"classes is {self.classes}, expected words of {EMOTIONS}, once")
+        for name in ("scale", "bias"):
+            object.__setattr__(self, name, self._numbers(name))
+
+    def _numbers(self, name: str) -> Floats:
+        try:
+            values = np.array(getattr(self, name), dtype=np.float64)
+        except (TypeError, ValueError):
+            values = np.array(np.nan)
+        if values.shape != (len(self.classes),) or not np.isfinite(values).all():
+            raise ContractError(f"{name} is not {len(self.classes)} finite numbers, one a class")
+        values.setflags(write=False)
+        return values
+
+    def __call__(self, probs: Floats) -> Floats:
+        """Return calibrated rows, shape (f, k), columns as in `classes`; NaN rows stay NaN."""
+        return scaled(probs, self.scale, self.bias)
+
+    def apply(self, analyses: Iterable[Analysis]) -> Iterator[Analysis]:
+        """Yield saved analyses with calibrated probabilities, under a backend label that says so.
+
+        Warns where the backend's weights are not those it was fitted on.
+
+        Raises
+        ------
+        ContractError
+            If the backend has other classes.
+        OptionError
+            If its answers are calibrated already.
+        """
+        for one in analyses:
+            before = one.provenance.get("backend", {})
+            self._check(one.backend, one.classes, before)
+            told = self._told(one.backend, before)
+            yield replace(
+                one,
+                probs=self._aligned(one.probs, one.classes),
+                classes=self.classes,
+                backend=told["label"],
+                provenance={**one.provenance, "backend": told},
+            )
+
+    def to_json(self) -> str:
+        """Return the text of its file."""
+        told = {
+            "format": FORMAT,
+            "method": self.method,
+            "classes": self.classes,
+            "scale": self.scale.tolist(),
+            "bias": self.bias.tolist(),
+            "fitted_on": vars(self.fitted_on),
+        }
+        return json.dumps(told, indent=2, allow_nan=False) + "\n"
+
+    def save(self, path: str | Path) -> Path:
+        """Write it to a file, whole or not at all, and return its path."""
+        return write_atomically(path, self.to_json().encode())
+
+    @property
+    def name(self) -> str:
+        """What a label calls it: its file, or its method where it has none."""
+        return self.file or self.method
+
+    def _check(self, backend: str, classes: Sequence[str], told: Mapping[str, Any]) -> None:
+        """Refuse a backend this does not fit; warn of one that it may not fit."""
+        if {parse_emotion(word) for word in classes} & {*EMOTIONS} != {*self.classes}:
+            raise ContractError(
+                f"calibration {self.name}: it is for the classes {', '.join(self.classes)}; backend"
+                f" {backend!r} answers {', '.join(classes)}: fit one on its own analyses"
+            )
+        if _is_calibrated(told):
+            raise OptionError(f"backend {backend!r} is calibrated already: use it without")
+        if told.get("models", {}) != self.fitted_on.models:
+            warnings.warn(
+                f"calibration {self.name} was fitted on {self.fitted_on.backend!r}, whose weights"
+                f" are not those of {backend!r}",
+                stacklevel=3,
+            )
+
+    def _aligned(self, probs: Floats, classes: Sequence[str]) -> Floats:
+        return self(align_probs(probs, classes, self.classes))
+
+    def _told(self, backend: str, told: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a result says of a backend, and its new label, once this is added."""
+        spec = backend.removesuffix(STAND_IN)
+        label = f"{spec}{',' if ':' in spec else ':'}calibration={self.name}"
+        checksum = self.sha256 or digest(self.to_json().encode())
+        return {
+            **told,
+            "label": label + STAND_IN * is_stand_in(backend),
+            "options": {**told.get("options", {}), "calibration": self.name},
+            "models": {**told.get("models", {}), Path(self.name).name: checksum},
+        }
+
+
+class CalibratedBackend:
+    """A backend whose answers go through a calibration; `calibrated` makes one."""
+
+    def __init__(
+        self, loaded: Loaded[Backend], calibration: Calibration, told: Mapping[str, Any]
+    ) -> None:
+        self.label: str = told["label"]
+        self.models: Mapping[str, str] = told["models"]
+        self.classes = calibration.classes
+        self._loaded, self._calibration = loaded, calibration
+
+    def prepare(self, image: NDArray[np.uint8], faces: Faces, /) -> NDArray[Any]:
+        """Return the backend's own inputs, one row a face."""
+        return self._loaded.plugin.prepare(image, faces)
+
+    def predict(self, inputs: NDArray[Any], /) -> Floats:
+        """Return calibrated probabilities, shape (n, k); a NaN row where the backend abstained."""
+        plugin = self._loaded.plugin
+        probs = checked_probs(plugin.predict(inputs), len(inputs), plugin, self._loaded.label)
+        return self._calibration._aligned(probs, plugin.classes)
+
+
+def calibrated(loaded: Loaded[Backend], path: str | Path) -> Loaded[Backend]:
+    """Return a loaded backend with the calibration in a file: the option `calibration=FILE`.
+
+    Raises
+    ------
+    ModelError
+        If the file is no calibration.
+    ContractError
+        If the backend has other classes.
+    """
+    calibration = load_calibration(path)
+    calibration._check(loaded.label, loaded.plugin.classes, loaded.provenance)
+    told = calibration._told(loaded.label, loaded.provenance)
+    plugin = CalibratedBackend(loaded, calibration, told)
+    return replace(loaded, plugin=plugin, label=told["label"], provenance=told)
+
+
+def fit_calibration(scores: Scores, *, method: Method = "temperature") -> Calibration:
+    """Fit a calibration on a run judged against labels (`groupemo.score`).
+
+    Fit it on one set of photos and judge it on another: on its own photos it
+    looks better than it is.
+
+    Parameters
+    ----------
+    scores : Scores
+        Its found and answered faces of a known class are what is fitted; see
+        `groupemo.metrics.scaling`.
+    method : {"temperature", "vector"}
+
+    Raises
+    ------
+    LabelError
+        If these faces are not of two classes or more.
+    OptionError
+        If the method is unknown, or the run is calibrated already.
+    """
+    answers, classes = answers_of(scores)
+    first = scores.photos[0].analysis.provenance.get("backend", {})
+    if _is_calibrated(first):
+        raise OptionError(f"backend {scores.backend!r} is calibrated already: fit the run without")
+    scale, bias = fit_scaling(answers, method)
+    photos = (scores.photos[row].analysis.sha256 for row in np.unique(answers.photo))
+    after = scaled(answers.probs, scale, bias)
+    fitted_on = FittedOn(
+        detector=scores.detector,
+        backend=scores.backend,
+        models=first.get("models", {}),
+        faces=len(answers),
+        log_loss_before=float(log_loss(answers.probs, answers.labels).mean()),
+        log_loss_after=float(log_loss(after, answers.labels).mean()),
+        photos=tuple(photos),
+    )
+    return Calibration(method, classes, scale, bias, fitted_on)
+
+
+def _is_calibrated(told: Mapping[str, Any]) -> bool:
+    return "calibration" in told.get("options", {})
+
+
+def answers_of(scores: Scores) -> tuple[Answers, tuple[str, ...]]:
+    """Return the faces a calibration is fitted on, and the classes the backend can answer.
+
+    A face labelled with a class that the backend does not know is left out: no
+    scaling can help it.
+
+    Raises
+    ------
+    LabelError
+        If these faces are not of two classes or more.
+    """
+    known = {parse_emotion(word) for one in scores.analyses() for word in one.classes}
+    columns = [at for at, word in enumerate(scores.classes) if word in known]
+    answers = scores.answers
+    kept = np.isin(answers.labels, columns)
+    labels = np.searchsorted(columns, answers.labels[kept])
+    if len(set(labels.tolist())) < 2:
+        raise LabelError(
+            f"{scores.detector} x {scores.backend}: {len(labels)} found and answered faces of"
+            f" {len(set(labels.tolist()))} classes: a calibration needs labelled faces of two"
+            " classes or more"
+        )
+    classes = tuple(scores.classes[at] for at in columns)
+    probs = answers.probs[kept][:, columns]
+    return replace(answers, photo=answers.photo[kept], labels=labels, probs=probs), classes
+
+
+def load_calibration(path: str | Path) -> Calibration:
+    """Return the calibration in a file that `Calibration.save` or `groupemo calibrate` wrote.
+
+    Raises
+    ------
+    ModelError
+        If it is missing or is no calibration; names the file, the field and the remedy.
+    """
+    try:
+        data = Path(path).read_bytes()
+        record = _checked(json.loads(data), _FIELDS, "")
+        if record.pop("format") != FORMAT:
+            raise ContractError(f"format is not {FORMAT}")
+        told = _checked(record.pop("fitted_on"), _FITTED_ON_FIELDS, "fitted_on.")
+        fitted_on = FittedOn(**{**told, "photos": tuple(told["photos"])})
+        classes = tuple(record.pop("classes"))
+        return Calibration(
+            **record, classes=classes, fitted_on=fitted_on, file=str(path), sha256=digest(data)
+        )
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}; {_REMEDY}") from error
+    except (ContractError, ValueError, TypeError, RecursionError) as error:
+        raise ModelError(f"{path}: not a calibration: {error}; {_REMEDY}") from error
+
+
+def photos_fitted_on(analyses: Iterable[Analysis]) -> int | None:
+    """Return on how many of these photos their own calibration was fitted.
+
+    Parameters
+    ----------
+    analyses : iterable of Analysis
+        Of one detector x backend.
+
+    Returns
+    -------
+    int or None
+        0 where the backend is not calibrated; None where the calibration's file
+        is out of reach, or is another by now.
+    """
+    run = list(analyses)
+    told = run[0].provenance.get("backend", {}) if run else {}
+    file = told.get("options", {}).get("calibration")
+    if file is None:
+        return 0
+    try:
+        calibration = load_calibration(file)
+    except ModelError:
+        return None
+    if told["models"].get(Path(file).name) != calibration.sha256:
+        return None
+    return len({one.sha256 for one in run} & {*calibration.fitted_on.photos})
+
+
+_FIELDS: Mapping[str, Any] = {
+    "format": int, "method": str, "classes": list, "scale": list, "bias": list, "fitted_on": dict,
+}  # fmt: skip
+
+_FITTED_ON_FIELDS: Mapping[str, Any] = {
+    "detector": str, "backend": str, "models": dict, "faces": int, "log_loss_before": float,
+    "log_loss_after": float, "photos": list,
+}  # fmt: skip
+
+
+def _checked(record: Any, fields: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return the fields of a JSON object, each of its type."""
+    if not isinstance(record, dict):
+        raise ContractError(f"expected an object, got {type(record).__name__}")
+    for name, kind in fields.items():
+        if not isinstance(record.get(name), kind):
+            told = "missing" if name not in record else f"no {kind.__name__}"
+            raise ContractError(f"{where}{name} is {told}")
+    return {name: record[name] for name in fields}
