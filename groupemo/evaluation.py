@@ -166,6 +166,7 @@ class Evaluation:
         b: tuple[str, str],
         *,
         other: Evaluation | None = None,
+        figures: Iterable[str] = FIGURES,
         draws: int = DRAWS,
         seed: int = 0,
     ) -> pd.DataFrame:
@@ -179,6 +180,8 @@ class Evaluation:
             Detector and backend of each.
         other : Evaluation, optional
             The one that `b` is of, if not this one: before a model was changed, say.
+        figures : iterable of str
+            All unless told otherwise.
         draws : int
         seed : int
 
@@ -194,7 +197,8 @@ class Evaluation:
         AnalysisError, LabelError
             If the two evaluations are not of the same photos and labels.
         """
-        return compare(self[a], (other or self)[b], draws=draws, seed=seed).frame()
+        against = (other or self)[b]
+        return compare(self[a], against, figures=figures, draws=draws, seed=seed).frame()
 
     def comparisons(
         self, figure: str = MAIN, *, draws: int | None = None, seed: int = 0

@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from groupemo._version import __version__
-from groupemo.cli import evaluation, photos, setup
+from groupemo.cli import comparison, evaluation, photos, setup
 from groupemo.cli._console import complain
 from groupemo.errors import GroupemoError
 
@@ -25,6 +25,7 @@ EXIT_CODES = {
     1: "an error, said in one line: nothing, or not everything, was done",
     2: "wrong usage",
     3: "finished, but some photos failed; each is named with its reason",
+    comparison.FELL: "a watched figure fell by more than the margin, with its whole interval",
     130: "interrupted; what is kept, and how to go on, is said",
 }
 """What a command's exit code means."""
@@ -95,6 +96,7 @@ app.command()(photos.detect)
 app.command()(photos.analyze)
 app.command()(evaluation.evaluate)
 app.command()(evaluation.report)
+app.command()(comparison.compare)
 app.command()(evaluation.demo)
 app.add_typer(setup.models, name="models")
 app.add_typer(setup.samples, name="samples")
