@@ -13,8 +13,9 @@ A random annotator of a face is judged as a model is: against the majority of th
 *other* annotators. Summed over faces this is a `Tally`, so that accuracy, macro-F1
 and all the rest of a person are the same functions as those of a model
 (`human_tally`). Where the others tie, the face is *unsure* for this annotator, as
-a tied face is for a model, and counts in no figure. The ceiling is a little low:
-a model is judged against the majority of all, which is surer by one vote.
+a tied face is for a model, and counts in no figure. It is what one more person would
+score, no bound: a model is judged against the majority of all, which is surer by one
+vote, and one that was trained on majorities may pass it.
 
 For cross-entropy with votes the ceiling is a floor, the entropy of the votes: no
 answer scores less (Gibbs' inequality), and the votes themselves, given as the
