@@ -257,7 +257,8 @@ def _chosen(by: str, figures: Sequence[str] | None) -> tuple[str, ...]:
 
 def _cells(group: str, part: Scores, weights: Weights, figures: Iterable[str]) -> Iterator[_Cell]:
     n = len(part.photos)
-    ways = [Weighed(part, many) for many in (np.ones((1, n)), weights, leave_one_out(n))]
+    drawn_photos = weights if n > 1 else weights[:0]  # one photo says nothing about others
+    ways = [Weighed(part, many) for many in (np.ones((1, n)), drawn_photos, leave_one_out(n))]
     for name in figures:
         figure = FIGURES[name]
         point, drawn, jackknife = (figure.of(way) for way in ways)
@@ -367,7 +368,7 @@ def _values(scores: Scores, by: str, measured: Tones | None) -> list[_Values]:
         return [_MEASURED[by][1](one) for one in scores.photos]
     if by in _TONES:
         known = tones(scores) if measured is None else measured
-        return [known[one.analysis.photo][by] for one in scores.photos]
+        return [known.get(one.analysis.photo, _blank(one))[by] for one in scores.photos]
     if not any(by in one.labelled.extra for one in scores.photos):
         names = ", ".join(slice_names(scores))
         raise OptionError(f"by is {by!r}: expected one of {names}, or a column of the label file")
@@ -446,7 +447,11 @@ def _tone(one: Judged, photo: Photo | None) -> Mapping[str, NDArray[np.float64]]
     try:
         return traits.tone(read_again(one.analysis, photo), one.labelled.boxes)
     except PhotoError:
-        return dict.fromkeys(_TONES, np.full(len(one.labelled), np.nan))
+        return _blank(one)
+
+
+def _blank(one: Judged) -> Mapping[str, NDArray[np.float64]]:
+    return dict.fromkeys(_TONES, np.full(len(one.labelled), np.nan))
 
 
 _SIGNS = {"size": " px", "roll": "°"}

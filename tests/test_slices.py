@@ -280,6 +280,9 @@ def test_tones_are_measured_in_the_photos_that_are_there(tmp_path):
     recall = got[got["figure"] == "detection_recall"].set_index("group")
     assert recall.loc[UNKNOWN, "n"] == 2
     assert recall["n"].sum() == 4
+    assert slices(
+        run, "brightness", measured={"here.png": measured["here.png"]}, draws=10
+    ).frame.equals(got)
     unread = slices(run, "sharpness", draws=10).frame
     assert list(unread["group"].unique()) == [UNKNOWN], "nothing says where these photos are"
 
