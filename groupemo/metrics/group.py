@@ -1,4 +1,4 @@
-"""What is said of a group as a whole: its distribution of expressions, its valence, its diversity.
+"""What is said of a group: its distribution of perceived expressions, its valence, its diversity.
 
 Conventions
 -----------
@@ -6,7 +6,7 @@ Conventions
 `Groups` and the weights of photos, shape (draws, n), and return shape (draws,). Each
 photo counts the same, however many faces it has. A photo without a labelled or
 without an answered face cannot be compared: it is left out of every figure
-(`Groups.compared` counts the rest), and its rows are NaN.
+(`Groups.compared` has the rest), and what compares it is NaN.
 
 Valence
 -------
