@@ -13,8 +13,9 @@ all right       every answer is its label                           the classifi
 
 So the gains sum to what the figure lacks of its best value. They are those of this
 order: a face that is not found cannot be read wrongly, so part of what a detector
-loses would have been lost by the classifier. A gain may be below 0, where a detector
-cuts faces better for a classifier than the labelled boxes do.
+loses would have been lost by the classifier. A gain may be below 0, where a detector's
+boxes suit a classifier better than the labelled ones: labelled faces have no landmarks,
+so a backend that levels the eyes cannot do so with them.
 """
 
 from __future__ import annotations
