@@ -1,0 +1,195 @@
+"""How many photos to label: held to textbook formulas, and to sets of photos really drawn."""
+
+import json
+import math
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import typer
+from statsmodels.stats.proportion import samplesize_confint_proportion
+from typer.testing import CliRunner
+
+from groupemo import EMOTIONS
+from groupemo.analysis import Analysis
+from groupemo.cli.planning import plan as plan_command
+from groupemo.errors import OptionError
+from groupemo.evaluation import Evaluation
+from groupemo.faces import Faces
+from groupemo.labels import LabelledFaces, Labels
+from groupemo.metrics import detection as det
+from groupemo.metrics.tally import Tally
+from groupemo.metrics.uncertainty import draw_weights, interval, leave_one_out, weigh
+from groupemo.planning import MOST, Plan, plan, plan_ahead
+
+
+def run(found, missed):
+    """Return a run whose photos have so many found and missed faces each."""
+    counts = np.zeros((len(found), 9, 9), int)
+    counts[:, 3, 3], counts[:, 3, 8] = found, missed
+    return SimpleNamespace(photos=range(len(found)), stacked=Tally(counts))
+
+
+def drawn_run(n, seed=0):
+    """Return a run of photos of ten faces of which now many, now few are found."""
+    rng = np.random.default_rng(seed)
+    found = rng.binomial(10, rng.beta(8, 2, n))
+    return run(found, 10 - found)
+
+
+@pytest.mark.parametrize("expect", [0.1, 0.5, 0.85])
+@pytest.mark.parametrize("width", [0.05, 0.2])
+def test_photos_of_one_face_are_a_binomial_sample(expect, width):
+    faces = samplesize_confint_proportion(expect, width / 2)
+    assert plan_ahead(expect, faces=1, width=width).photos == math.ceil(faces)
+
+
+def test_faces_that_go_together_by_hand():
+    # 8 faces a photo, correlation .1: design effect 1 + 7 * .1 = 1.7
+    # 1.7 * .6 * .4 * (2 * 1.959964 / .1)^2 / 8 = 78.4 photos
+    assert plan_ahead(0.6, faces=8, icc=0.1, width=0.1).photos == 79
+    # if all of a photo are alike, as many photos as there are no faces but one in each
+    alone = plan_ahead(0.6, faces=1, width=0.1).photos
+    assert plan_ahead(0.6, faces=8, icc=1, width=0.1).photos == alone
+
+
+def test_the_curve_falls_as_the_root_of_photos():
+    planned = plan_ahead(0.5, width=0.04)
+    widths = dict(planned.curve)
+    photos = planned.photos
+    assert widths[photos] <= 0.04 < plan_ahead(0.5, width=0.0399).curve[2][1] * 1.01
+    assert widths[2 * photos] == pytest.approx(widths[photos] / math.sqrt(2))
+    assert planned.labelled is None
+
+
+def test_a_run_of_single_faces_plans_like_the_formula():
+    # 400 photos of one face, 300 found
+    scores = run(np.repeat([1, 0], [300, 100]), np.repeat([0, 1], [300, 100]))
+    ours = plan(scores, figure="detection_recall", width=0.1).photos
+    assert ours == pytest.approx(plan_ahead(0.75, faces=1, width=0.1).photos, rel=0.1)
+
+
+@pytest.mark.parametrize("width", [0.06, 0.12])
+def test_studies_really_made_are_as_wide_as_planned(width):
+    photos = plan(drawn_run(120), figure="detection_recall", width=width, draws=500).photos
+    ways = np.ones((1, photos)), leave_one_out(photos), draw_weights(photos, draws=500)
+    widths = []
+    for seed in range(20):
+        stacked = drawn_run(photos, seed).stacked
+        points, jackknife, drawn = (det.detection_recall(weigh(stacked, way)) for way in ways)
+        low, high = interval(drawn, point=float(points[0]), jackknife=jackknife)
+        widths.append(high - low)
+    assert np.mean(widths) == pytest.approx(width, rel=0.2)
+
+
+def test_the_plan_is_on_the_curve_and_as_wide_as_wanted():
+    planned = plan(drawn_run(50), figure="detection_recall", width=0.06)
+    widths = dict(planned.curve)
+    assert widths[planned.photos] == pytest.approx(0.06, rel=0.03)
+    assert planned.labelled == 50
+    assert 50 in widths
+    assert list(widths) == sorted(widths)
+
+
+@pytest.mark.parametrize(
+    ("scores", "reason"),
+    [
+        (run([4], [1]), "over the run's 1 photos"),
+        (run([], []), "over the run's 0 photos"),
+        (run([4, 2, 5], [0, 0, 0]), "does not vary over the run's 3 photos"),
+        (run([0, 0, 0], [0, 0, 0]), "does not vary"),
+    ],
+)
+def test_what_does_not_vary_gives_nothing_to_plan_from(scores, reason):
+    with pytest.raises(OptionError, match=reason):
+        plan(scores, figure="detection_recall")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"expect": 0.0}, {"expect": 1}, {"faces": 0.5}, {"icc": -0.1}, {"icc": 1.1},
+        {"width": 0.0}, {"width": math.nan}, {"level": 1.0},
+    ],
+)  # fmt: skip
+def test_assumptions_out_of_range_are_named(options):
+    with pytest.raises(OptionError, match=next(iter(options))):
+        plan_ahead(**{"expect": 0.5, **options})
+
+
+def test_an_unknown_figure_is_refused_with_the_known():
+    with pytest.raises(OptionError, match=r"no figure named 'recall'.*detection_recall"):
+        plan(drawn_run(9), figure="recall")
+
+
+def test_a_plan_in_words():
+    planned = Plan("detection recall", 0.1, 0.95, 120, ((60, 0.14), (120, 0.1)), labelled=60)
+    assert planned.sentence == (
+        "A 95 % interval of detection recall that is 0.1 wide takes about 120 labelled photos."
+        " With the 60 of this run it is 0.14 wide."
+    )
+    assert "enough" in replace(planned, photos=50).sentence
+    assert "little to plan from" in replace(planned, curve=((12, 0.3),), labelled=12).sentence
+    assert f"more than {MOST}" in replace(planned, photos=MOST).sentence
+    assert "run" not in replace(planned, labelled=None).sentence
+
+
+def test_what_no_number_of_photos_can_do():
+    assert plan_ahead(0.5, width=1e-5).photos == MOST
+
+
+# --- the command -----------------------------------------------------------------------------
+
+app = typer.Typer()
+app.command()(plan_command)
+
+
+def command(*words, code=0):
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    assert result.exit_code == code, (result.output, result.exception)
+    return result
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Save an evaluation of two detectors on 40 photos of four faces; the first misses some."""
+    rng = np.random.default_rng(1)
+    boxes = np.array([[10 * at, 0, 10 * at + 10, 10] for at in range(4)])
+    truth = {f"{at:02}.jpg": rng.integers(0, 7, 4) for at in range(40)}
+    analyses = [
+        Analysis(
+            photo=name, sha256="a" * 64, width=40, height=10, faces=Faces(boxes[seen]),
+            probs=np.eye(7)[np.where(rng.random(seen.sum()) < 0.6, labels[seen], 3)],
+            classes=EMOTIONS, detector=detector, backend="b", seconds={"read": 0.1},
+        )
+        for detector, share in (("some", 0.7), ("all", 1.0))
+        for name, labels in truth.items()
+        for seen in [rng.random(4) < share]
+    ]  # fmt: skip
+    labels = Labels({name: LabelledFaces(boxes, each) for name, each in truth.items()})
+    return Evaluation.of(labels, analyses).save(tmp_path_factory.mktemp("plan"))
+
+
+def test_plan_from_a_run(folder):
+    words = (folder, "--detector", "some", "--width", 0.1)
+    told = json.loads(command(*words, "--json").stdout)
+    assert told["title"] == "end-to-end macro-F1"
+    assert told["labelled"] == 40
+    assert told["photos"] > 40
+    printed = " ".join(command(*words).stdout.split())
+    assert told["sentence"] in printed
+
+
+def test_plan_from_assumptions():
+    told = json.loads(command("--expect", 0.6, "--faces", 8, "--icc", 0.1, "--json").stdout)
+    assert (told["photos"], told["labelled"]) == (79, None)
+    assert "takes about 79 labelled photos" in " ".join(command("--expect", 0.6).stdout.split())
+
+
+def test_plan_asks_for_one_run_and_one_way(folder):
+    result = CliRunner().invoke(app, [str(folder)])
+    assert isinstance(result.exception, OptionError)
+    assert "some x b, all x b" in str(result.exception)
+    assert "either DIR or --expect" in command(code=2).output
+    command(folder, "--expect", 0.5, code=2)
