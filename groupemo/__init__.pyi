@@ -6,6 +6,7 @@ from .calibration import fit_calibration as fit_calibration
 from .calibration import load_calibration as load_calibration
 from .catalog import list_backends as list_backends
 from .catalog import list_detectors as list_detectors
+from .comparison import compare as compare
 from .crops import crop as crop
 from .emotions import EMOTIONS as EMOTIONS
 from .evaluation import Evaluation as Evaluation
