@@ -31,7 +31,7 @@ from groupemo.emotions import EMOTIONS
 from groupemo.errors import OptionError
 from groupemo.faces import Faces
 from groupemo.figures import FIGURES, Figure, Weighed
-from groupemo.labels import IGNORE, Labels
+from groupemo.labels import Labels
 from groupemo.metrics.uncertainty import DRAWS, draw_weights, interval, leave_one_out
 from groupemo.scores import Judged, Scores, judge_run
 
@@ -143,7 +143,6 @@ def _recropped(one: Judged, other: Judged) -> Analysis:
 
 def _all_right(one: Judged) -> Analysis:
     """Answer every face as it is labelled; abstain where its expression is not known."""
-    faces = one.labelled[one.labelled.labels != IGNORE]
-    known = (faces.labels >= 0)[:, None]
-    probs = np.where(known, np.eye(len(EMOTIONS))[faces.labels], np.nan)
-    return replace(one.analysis, faces=Faces(faces.boxes), probs=probs, classes=EMOTIONS)
+    faces, labels = Faces(one.labelled.boxes), one.labelled.labels
+    probs = np.where((labels >= 0)[:, None], np.eye(len(EMOTIONS))[labels], np.nan)
+    return replace(one.analysis, faces=faces, probs=probs, classes=EMOTIONS)
