@@ -31,7 +31,7 @@ from groupemo.errors import OptionError, PhotoError
 from groupemo.figures import FIGURES, Weighed
 from groupemo.images import Photo
 from groupemo.labels import label_word
-from groupemo.metrics.tally import IGNORED, NONE, count
+from groupemo.metrics.tally import IGNORED, NONE, Outcome, count
 from groupemo.metrics.uncertainty import DRAWS, Weights, draw_weights, interval, leave_one_out
 
 if TYPE_CHECKING:
@@ -307,25 +307,31 @@ def _parts(
     for group, name in enumerate(names):
         chosen = [mask == group for mask in codes]
         rows = [row for row, mask in enumerate(chosen) if mask.any()]
-        photos = tuple(_part(scores.photos[row], chosen[row], _unit(by)) for row in rows)
-        yield name, rows, replace(scores, photos=photos, unread=())
+        photos = [scores.photos[row] for row in rows]
+        outcomes = [_part(scores.photos[row].outcome, chosen[row], _unit(by)) for row in rows]
+        tallies = count(
+            (one.labelled.labels, one.probs, outcome, one.labelled.votes)
+            for one, outcome in zip(photos, outcomes, strict=True)
+        )
+        parts = tuple(
+            replace(one, outcome=outcome, tally=tally)
+            for one, outcome, tally in zip(photos, outcomes, tallies, strict=True)
+        )
+        yield name, rows, replace(scores, photos=parts, unread=())
 
 
-def _part(one: Judged, chosen: NDArray[np.bool_], unit: _Unit) -> Judged:
+def _part(outcome: Outcome, chosen: NDArray[np.bool_], unit: _Unit) -> Outcome:
     """Leave out all labelled faces (or detections) but those chosen, and what goes with them."""
-    outcome = one.outcome
     if unit == "detected":
         detected, labelled = chosen, _with(outcome.labelled, chosen)
     else:
         detected, labelled = _with(outcome.detected, chosen), chosen
-    part = replace(
+    return replace(
         outcome,
         labelled=np.where(labelled, outcome.labelled, IGNORED),
         detected=np.where(detected, outcome.detected, IGNORED),
         iou=np.where(detected, outcome.iou, np.nan),
     )
-    tally = count(one.labelled.labels, one.probs, part, votes=one.labelled.votes)
-    return replace(one, outcome=part, tally=tally)
 
 
 def _with(partners: NDArray[np.int64], chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -19,7 +19,7 @@ are weighed (`groupemo.metrics.uncertainty`) are they not.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -159,6 +159,10 @@ class Outcome:
     iou: NDArray[np.float64]
 
 
+Counted = tuple[ArrayLike, ArrayLike, Outcome, ArrayLike | None]
+"""One photo's labels (m,), probs (n, k), outcome, and votes (m, k) or None."""
+
+
 def tally(
     labelled_boxes: ArrayLike,
     labels: ArrayLike,
@@ -214,24 +218,27 @@ def tally(
     found = np.asarray(detected_boxes, dtype=np.float64).reshape(-1, 4)
     _check(boxes, truth, found, rows)
     outcome = _judge(boxes, truth, complete, found, _answers(rows), min_iou)
-    return count(truth, rows, outcome, votes=votes), outcome
+    [counted] = count([(truth, rows, outcome, votes)])
+    return counted, outcome
 
 
-def count(
-    labels: ArrayLike, probs: ArrayLike, outcome: Outcome, *, votes: ArrayLike | None = None
-) -> Tally:
-    """Return one photo's tally from what became of each face and each detection; see `tally`.
+def count(photos: Iterable[Counted]) -> list[Tally]:
+    """Return each photo's tally from what became of its faces and detections.
 
-    Faces and detections that the outcome says are `IGNORED` count nowhere: so a part of
-    the faces is tallied.
+    Faces and detections that an outcome says are `IGNORED` count nowhere: so a part of
+    the faces can be tallied. Many photos at once are counted much faster than one by one.
+
+    Parameters
+    ----------
+    photos : iterable of (labels, probs, Outcome, votes)
+        See `tally`.
     """
-    truth, rows = np.asarray(labels, dtype=np.int64), np.asarray(probs, dtype=np.float64)
-    k = rows.shape[1]
-    return Tally(
-        _count(truth, k, outcome),
-        _sums(truth, rows, outcome, votes),
-        _overlap(truth, k, outcome),
-    )
+    each = list(photos)
+    if not each:
+        return []
+    run = _Run.of(each)
+    columns = _counts(run), _sums(run), _overlap(run)
+    return [Tally(*row) for row in zip(*columns, strict=True)]
 
 
 def answers(labels: ArrayLike, probs: ArrayLike, outcome: Outcome) -> Answers:
@@ -294,50 +301,102 @@ def _judge(
     return Outcome(labelled, detected, predicted, iou)
 
 
-def _count(truth: NDArray[np.int64], k: int, outcome: Outcome) -> NDArray[np.int64]:
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """Photos laid end to end: `face_photo` and `photo` say whose each face and detection is."""
+
+    n: int
+    face_photo: NDArray[np.int64]
+    truth: NDArray[np.int64]
+    missed: NDArray[np.bool_]
+    votes: NDArray[np.float64]
+    photo: NDArray[np.int64]
+    probs: NDArray[np.float64]
+    detected: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    iou: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, photos: Sequence[Counted]) -> _Run:
+        labels, probs, outcomes, votes = zip(*photos, strict=True)
+        faces = [len(one.labelled) for one in outcomes]
+        starts = np.cumsum([0, *faces[:-1]])
+        k = np.shape(probs[0])[1]
+        return cls(
+            n=len(photos),
+            face_photo=np.repeat(np.arange(len(photos)), faces),
+            truth=np.concatenate(labels).astype(np.int64),
+            missed=np.concatenate([one.labelled for one in outcomes]) == NONE,
+            votes=np.concatenate(
+                [np.zeros((m, k)) if cast is None else cast
+                 for m, cast in zip(faces, votes, strict=True)]
+            ),
+            photo=np.repeat(np.arange(len(photos)), [len(one.detected) for one in outcomes]),
+            probs=np.concatenate(probs).astype(np.float64, copy=False),
+            detected=np.concatenate(
+                [np.where(one.detected >= 0, one.detected + start, one.detected)
+                 for one, start in zip(outcomes, starts, strict=True)]
+            ),
+            predicted=np.concatenate([one.predicted for one in outcomes]),
+            iou=np.concatenate([one.iou for one in outcomes]),
+        )  # fmt: skip
+
+    @property
+    def k(self) -> int:
+        return int(self.probs.shape[1])
+
+
+def _counts(run: _Run) -> NDArray[np.int64]:
+    k = run.k
     unsure, no_face, abstained, missed = k, k + 1, k, k + 1
-    row = np.append(np.where(truth == UNSURE, unsure, truth), no_face)  # row[NONE] is no face
-    column = np.where(outcome.predicted == NONE, abstained, outcome.predicted)
-    judged = outcome.detected != IGNORED
-    counts = np.zeros((k + 2, k + 2), dtype=np.int64)
-    np.add.at(counts, (row[outcome.detected[judged]], column[judged]), 1)
-    np.add.at(counts, (row[:-1][outcome.labelled == NONE], missed), 1)
+    row = np.append(np.where(run.truth == UNSURE, unsure, run.truth), no_face)  # row[NONE]: no face
+    column = np.where(run.predicted == NONE, abstained, run.predicted)
+    judged = run.detected != IGNORED
+    counts = np.zeros((run.n, k + 2, k + 2), dtype=np.int64)
+    np.add.at(counts, (run.photo[judged], row[run.detected[judged]], column[judged]), 1)
+    np.add.at(counts[..., missed], (run.face_photo[run.missed], row[:-1][run.missed]), 1)
     return counts
 
 
-def _sums(
-    truth: NDArray[np.int64], rows: NDArray[np.float64], outcome: Outcome, votes: ArrayLike | None
-) -> NDArray[np.float64]:
-    """Return what a tally sums, in the order of `SUMS`."""
-    judged = answers(truth, rows, outcome)
-    totals = dict.fromkeys(SUMS, 0.0)
-    totals["ignored"] = float((outcome.detected == IGNORED).sum())
-    totals["iou"] = float(np.nansum(outcome.iou))
-    for name, each in (
+def _sums(run: _Run) -> NDArray[np.float64]:
+    """Return what a tally sums, in the order of `SUMS`, of each photo."""
+    sums = np.zeros((run.n, len(SUMS)))
+
+    def add(name: str, rows: NDArray[np.int64], values: ArrayLike) -> None:
+        np.add.at(sums[:, SUMS.index(name)], run.photo[rows], values)
+
+    add("ignored", np.flatnonzero(run.detected == IGNORED), 1.0)
+    found = np.flatnonzero(run.detected >= 0)
+    add("iou", found, run.iou[found])
+    answered = found[run.predicted[found] != NONE]
+    true = run.truth[run.detected[answered]]
+    known, labels = answered[true >= 0], true[true >= 0]
+    for name, of_labels in (
         ("log_loss", prob.log_loss),
         ("clipped", prob.clipped),
         ("brier", prob.brier),
         ("top2", prob.top_k),
     ):
-        totals[name] = float(each(judged.probs, judged.labels).sum())
-    if votes is not None:
-        found = np.flatnonzero((outcome.detected >= 0) & (outcome.predicted != NONE))
-        cast = np.asarray(votes, dtype=np.float64)[outcome.detected[found]]
-        voted = cast.sum(axis=1) > 0
-        totals["voted"] = float(voted.sum())
-        for name, distance in (
-            ("soft_cross_entropy", prob.soft_cross_entropy),
-            ("kl", prob.kl_divergence),
-            ("js", prob.jensen_shannon),
-        ):
-            totals[name] = float(distance(rows[found[voted]], cast[voted]).sum())
-    return np.array(list(totals.values()))
+        add(name, known, of_labels(run.probs[known], labels))
+    if not run.votes.any():
+        return sums
+    cast = run.votes[run.detected[answered]]
+    some = cast.sum(axis=1) > 0
+    voted, cast = answered[some], cast[some]
+    add("voted", voted, 1.0)
+    for name, of_votes in (
+        ("soft_cross_entropy", prob.soft_cross_entropy),
+        ("kl", prob.kl_divergence),
+        ("js", prob.jensen_shannon),
+    ):
+        add(name, voted, of_votes(run.probs[voted], cast))
+    return sums
 
 
-def _overlap(truth: NDArray[np.int64], k: int, outcome: Outcome) -> NDArray[np.float64]:
-    found = np.flatnonzero(outcome.detected >= 0)
-    right = found[truth[outcome.detected[found]] == outcome.predicted[found]]
-    right = right[outcome.predicted[right] != NONE]
-    overlap = np.zeros(k)
-    np.add.at(overlap, outcome.predicted[right], outcome.iou[right])
+def _overlap(run: _Run) -> NDArray[np.float64]:
+    found = np.flatnonzero(run.detected >= 0)
+    right = found[run.truth[run.detected[found]] == run.predicted[found]]
+    right = right[run.predicted[right] != NONE]
+    overlap = np.zeros((run.n, run.k))
+    np.add.at(overlap, (run.photo[right], run.predicted[right]), run.iou[right])
     return overlap
