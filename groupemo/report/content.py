@@ -18,8 +18,11 @@ from groupemo.report.sections.agreement import agreement
 from groupemo.report.sections.anatomy import anatomy
 from groupemo.report.sections.answer import answer
 from groupemo.report.sections.calibration import calibration
+from groupemo.report.sections.comparisons import comparisons
+from groupemo.report.sections.group import group
 from groupemo.report.sections.pairs import pairs
 from groupemo.report.sections.run import failures, manifest
+from groupemo.report.sections.slices import slices
 from groupemo.report.sections.table import table
 
 __all__ = ["SECTIONS", "Content", "Section", "describe"]
@@ -29,11 +32,14 @@ LEFT_OUT = "left out"
 SECTIONS: Mapping[str, tuple[str, Callable[[Grid], Any]]] = {
     "answer": ("The answer", answer),
     "table": ("The figures", table),
+    "comparisons": ("Are the differences real?", comparisons),
     "pairs": ("Pair by pair", pairs),
     "anatomy": ("Where the errors come from", anatomy),
     "gallery": ("The errors in pictures", lambda grid: galleries(
         grid.evaluation, show_faces=grid.show_faces)),
     "calibration": ("How sure to be", calibration),
+    "slices": ("Where it does worse", slices),
+    "group": ("The group as a whole", group),
     "agreement": ("How far people agree", agreement),
     "run": ("The run", manifest),
 }

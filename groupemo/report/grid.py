@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from groupemo.detectors.labelled import LABELLED
 from groupemo.evaluation import Evaluation
 from groupemo.figures import Estimate
 from groupemo.plugins import is_stand_in
@@ -53,7 +54,7 @@ class Run:
     @property
     def part(self) -> Part:
         """What it is: a floor answers the same for every face; a reference is given the boxes."""
-        if self.detector.partition(":")[0] == "labelled":
+        if self.detector == LABELLED:
             return "reference"
         return "floor" if self.backend.partition(":")[0] == "prior" else "candidate"
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from groupemo.metrics import anatomy as bins
 from groupemo.metrics import classification as cls
@@ -16,7 +17,7 @@ from groupemo.report.grid import Grid, Run
 from groupemo.report.words import known
 from groupemo.scores import Scores
 
-__all__ = ["Anatomy", "Gain", "Part", "RunAnatomy", "anatomy"]
+__all__ = ["Ablation", "Anatomy", "Gain", "Part", "RunAnatomy", "anatomy"]
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,22 @@ class RunAnatomy:
 
 
 @dataclass(frozen=True)
+class Ablation:
+    """Whose one run's loss is: the figure as found, and what each part costs."""
+
+    run: Run
+    value: float
+    losses: Sequence[Gain]
+
+
+@dataclass(frozen=True)
 class Anatomy:
-    """All runs' errors; gains share an axis."""
+    """All runs' errors; gains share an axis, and so do ablations."""
 
     runs: Sequence[RunAnatomy]
     names: Sequence[str]
     axis: Axis
+    ablations: Sequence[Ablation]
 
 
 def anatomy(grid: Grid) -> Anatomy | None:
@@ -67,10 +78,21 @@ def anatomy(grid: Grid) -> Anatomy | None:
     each = [_run(run) for run in grid.runs]
     if not any(part.count for one in each for part in one.parts):
         return None
-    names = [name for name in bins.BINS
-             if any(part.name == name and part.count for one in each for part in one.parts)]  # fmt: skip
-    ends = [end for one in each for gain in one.gains for end in (gain.low, gain.value, gain.high)]
-    return Anatomy(each, names, axis(ends))
+    filled = {part.name for one in each for part in one.parts if part.count}
+    names = [name for name in bins.BINS if name in filled]
+    gains = [gain for one in each for gain in one.gains]
+    ends = [end for gain in gains for end in (gain.low, gain.value, gain.high)]
+    return Anatomy(each, names, axis(ends), list(_ablations(grid)))
+
+
+def _ablations(grid: Grid) -> Iterator[Ablation]:
+    """Yield whose the loss is for each run whose backend was given the labelled boxes, too."""
+    given = {run.backend for run in grid.runs if run.part == "reference"}
+    for run in grid.runs:
+        if run.part == "candidate" and run.backend in given:
+            steps = list(grid.evaluation.ablation(*run.scores.pair).itertuples())
+            losses = [Gain(str(step.of), 0, step.gain, step.low, step.high) for step in steps[1:]]
+            yield Ablation(run, steps[0].value, losses)
 
 
 def _run(run: Run) -> RunAnatomy:
@@ -114,5 +136,5 @@ def _gains(
     return sorted(gains, key=lambda gain: -gain.value)
 
 
-def _macro_f1(tally: Tally) -> np.ndarray:
+def _macro_f1(tally: Tally) -> NDArray[np.float64]:
     return cls.macro(cls.f1(tally, "end_to_end"), cls.support(tally, "end_to_end"))

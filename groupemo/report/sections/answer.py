@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from groupemo.comparison import compare
 from groupemo.metrics import classification as cls
 from groupemo.report.axes import Axis, axis
 from groupemo.report.grid import MAIN, Grid, Run
 from groupemo.report.sections.agreement import ceiling
-from groupemo.report.words import STAND_IN, interval, known, listed, number, span
+from groupemo.report.words import STAND_IN, interval, known, listed, number
 
 __all__ = ["Answer", "Line", "answer"]
 
@@ -100,17 +101,10 @@ def _runner_up(grid: Grid) -> list[str]:
     first, *rest = grid.candidates
     if not rest or not known(rest[0].main.value):
         return []
-    row = grid.evaluation.compare(first.scores.pair, rest[0].scores.pair).loc[MAIN]
-    said = span(row["low"], row["high"])
-    told = f"Next is {rest[0].name}, {number(row['difference'])} lower"
-    if not said:
-        return [f"{told}."]
-    verdict = (
-        "more than the choice of photos would explain"
-        if row["low"] > 0
-        else "no more than the choice of photos could explain"
-    )
-    return [f"{told} (95 % interval {said}): {verdict}."]
+    names = (first.name, rest[0].name)
+    found = compare(first.scores, rest[0].scores, figures=(MAIN,), names=names)
+    told = found.sentence(MAIN)
+    return [f"{told[0].upper()}{told[1:]}." if told.startswith("no ") else f"{told}."]
 
 
 def _frame(grid: Grid, lines: Sequence[Line]) -> list[str]:

@@ -110,8 +110,7 @@ def _pair(run: Run, shown: bool) -> Pair:
         run,
         shown,
         _notes(run),
-        [*run.scores.classes, "abstained", "missed"],
-        _confusion(run.scores),
+        *_confusion(run.scores),
         _classes(run.scores),
         _reliability(run.scores),
         figures,
@@ -137,20 +136,25 @@ def _notes(run: Run) -> list[str]:
     return notes
 
 
-def _confusion(scores: Scores) -> list[tuple[str, list[Cell], int]]:
-    """Return the rows of the table of counts that hold anything, and those of the classes."""
-    frame = scores.confusion()
+def _confusion(scores: Scores) -> tuple[list[str], list[tuple[str, list[Cell], int]]]:
+    """Return the columns and rows of the table of counts.
+
+    The classes, *missed* and *no labelled face* are always there, *abstained* and
+    *unsure* where they hold anything.
+    """
+    frame, k = scores.confusion(), len(scores.classes)
     counts = frame.to_numpy()
-    sums = counts.sum(axis=1, keepdims=True)
-    shares = ratio(counts, np.broadcast_to(sums, counts.shape))
-    k = len(scores.classes)
-    return [
+    rows = [i for i in range(k + 2) if i != k or counts[i].any()]
+    columns = [j for j in range(k + 2) if j != k or counts[:, j].any()]
+    sums = counts.sum(axis=1)
+    shares = ratio(counts, np.broadcast_to(sums[:, None], counts.shape))
+    return [str(frame.columns[j]) for j in columns], [
         (
-            str(name),
-            [Cell(int(n), float(shares[i, j]), i == j < k) for j, n in enumerate(counts[i])],
-            int(sums[i, 0]),
+            str(frame.index[i]),
+            [Cell(int(counts[i, j]), float(shares[i, j]), i == j < k) for j in columns],
+            int(sums[i]),
         )
-        for i, name in enumerate(frame.index)
+        for i in rows
     ]
 
 

@@ -1,0 +1,96 @@
+"""Are the differences real: every run against every other, corrected for how many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from groupemo.comparison import Comparisons as Found
+from groupemo.comparison import Difference, p_words
+from groupemo.report.grid import MAIN, Grid, Run
+from groupemo.report.words import known
+
+__all__ = ["Cell", "Comparisons", "Row", "comparisons"]
+
+FEWEST = 2
+"""Runs below which there is nothing to compare."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """How much better the row's run is than the column's, in points; and whether it survives."""
+
+    gain: float
+    survives: bool
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison, the better run first."""
+
+    better: Run
+    worse: Run
+    gain: tuple[float, float, float]
+    p: str
+    corrected: str
+    survives: bool
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """All comparisons.
+
+    Parameters
+    ----------
+    sentence : str
+    runs : sequence of Run
+    matrix : sequence of rows of Cell
+        None where a run meets itself.
+    rows : sequence of Row
+        The surest first.
+    """
+
+    sentence: str
+    runs: Sequence[Run]
+    matrix: Sequence[Sequence[Cell | None]]
+    rows: Sequence[Row]
+
+
+def comparisons(grid: Grid) -> Comparisons | None:
+    """Return every run against every other; None for fewer than two."""
+    runs = [*grid.candidates, *grid.floors]
+    if len(runs) < FEWEST:
+        return None
+    found = grid.evaluation.comparisons(MAIN)
+    by_pair = {run.scores.pair: run for run in runs}
+    cells: dict[tuple[Run, Run], Cell] = {}
+    for (a, b), one, survives in zip(found.pairs, found.differences, found.survive, strict=True):
+        gain = one.gain[0]
+        cells[by_pair[a], by_pair[b]] = Cell(gain, bool(survives))
+        cells[by_pair[b], by_pair[a]] = Cell(-gain, bool(survives))
+    return Comparisons(
+        found.sentence(),
+        runs,
+        [[cells.get((row, column)) for column in runs] for row in runs],
+        sorted(_rows(found, by_pair), key=lambda row: -abs(row.gain[0]) if row.survives else 1),
+    )
+
+
+def _rows(found: Found, runs: Mapping[tuple[str, str], Run]) -> list[Row]:
+    return [
+        _row(runs[a], runs[b], one, float(corrected), bool(survives))
+        for (a, b), one, corrected, survives in zip(
+            found.pairs, found.differences, found.corrected, found.survive, strict=True
+        )
+    ]
+
+
+def _row(a: Run, b: Run, one: Difference, corrected: float, survives: bool) -> Row:
+    gain, low, high = one.gain
+    if gain < 0:
+        a, b, (gain, low, high) = b, a, (-gain, -high, -low)
+    return Row(a, b, (gain, low, high), _p(one.p), _p(corrected), survives)
+
+
+def _p(value: float) -> str:
+    return p_words(value).removeprefix("p").strip(" =") if known(value) else ""

@@ -1,0 +1,104 @@
+"""Slices: the best run on parts of the faces, and the worst gap between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from groupemo import slices as cut
+from groupemo.figures import FIGURES, Figure
+from groupemo.report.axes import UNIT, Axis
+from groupemo.report.grid import Grid, Run
+from groupemo.report.words import known, points
+
+__all__ = ["Group", "Panel", "Slices", "slices"]
+
+MOST_PHOTOS = 200
+"""More photos are not read again for sharpness, brightness and contrast."""
+
+TITLES: Mapping[str, str] = {
+    "size": "side of the face",
+    "yaw": "yaw: how far the nose is off the middle of the eyes",
+    "roll": "roll: how far the head is tilted",
+    "score": "detector's score",
+    "sharpness": "sharpness",
+    "brightness": "brightness",
+    "contrast": "contrast",
+}
+"""What slices are made by, besides the label file's own columns."""
+
+PIXELS = ("sharpness", "brightness", "contrast")
+"""Those that need the photos."""
+
+SHOWN = ("end_to_end_accuracy", "matched_accuracy", "detection_precision")
+"""The figure shown: the first of these that means something in a slice."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """One part of the faces."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    n: int
+    enough: bool
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One way to cut the faces."""
+
+    title: str
+    figure: Figure
+    groups: Sequence[Group]
+    gap: str
+    few: bool
+
+
+@dataclass(frozen=True)
+class Slices:
+    """The best run, part by part."""
+
+    run: Run
+    panels: Sequence[Panel]
+    axis: Axis
+    least: tuple[int, int]
+    unread: bool
+
+
+def slices(grid: Grid) -> Slices | None:
+    """Return the slices of the first run; None where no way to cut leaves two groups."""
+    run = grid.candidates[0]
+    near = len(run.scores.photos) <= MOST_PHOTOS
+    panels = list(_panels(grid, run, near))
+    if not panels:
+        return None
+    return Slices(run, panels, UNIT, (cut.MIN_FACES, cut.MIN_PHOTOS), not near)
+
+
+def _panels(grid: Grid, run: Run, near: bool) -> Iterator[Panel]:
+    own = [name for name in cut.slice_names(run.scores) if name not in cut.BUILT_IN]
+    measured = cut.tones(run.scores, grid.evaluation.photos) if near else {}
+    for by in (*own, *TITLES):
+        if by in PIXELS and not near:
+            continue
+        found = cut.slices(run.scores, by, measured=measured)
+        name = next((name for name in SHOWN if (found.frame["figure"] == name).any()), "")
+        groups = [
+            Group(str(one.group), one.value, one.low, one.high, int(one.n), bool(one.enough))
+            for one in found.frame[found.frame["figure"] == name].itertuples()
+        ]
+        if sum(group.name != cut.UNKNOWN and known(group.value) for group in groups) > 1:
+            gap = found.gaps[found.gaps["figure"] == name].iloc[0]
+            told = _gap(gap.gap, gap.low, gap.high, str(gap.best), str(gap.worst))
+            few = not all(group.enough for group in groups)
+            yield Panel(TITLES.get(by, by), FIGURES[name], groups, told, few)
+
+
+def _gap(gap: float, low: float, high: float, best: str, worst: str) -> str:
+    if not known(gap):
+        return "Too few faces to say how far the groups are apart."
+    size, ends = (points(value).lstrip("+") for value in (gap, low)), points(high).lstrip("+")
+    return f"Worst gap: {next(size)} points, {best} over {worst} (95 % interval {next(size)} to {ends})."
