@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 
 from groupemo.boxes import xywh_to_xyxy
+from groupemo.detectors.labelled import LABELLED
 from groupemo.errors import GroupemoError
 from groupemo.faces import Faces
 from groupemo.files import write_atomically
@@ -100,7 +101,8 @@ def row(spec: str, truths: list[Truth]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--detectors", nargs="+", default=DETECTORS.names(), metavar="SPEC")
+    finders = [name for name in DETECTORS.names() if name != LABELLED]
+    parser.add_argument("--detectors", nargs="+", default=finders, metavar="SPEC")
     parser.add_argument("--out", type=Path, default=ROOT / "reports" / "detectors.md")
     options = parser.parse_args()
     cv2.setNumThreads(1)

@@ -66,8 +66,8 @@ COCO_AREAS: Mapping[str, Range] = {
 
 _ANY_AREA = (0, float("inf"))
 _RECALLS = np.linspace(0, 1, 101)
-_CHUNK = 2**20
-"""Draws times detections that are weighed at a time: 8 MiB an array."""
+_CHUNK = 2**18
+"""Draws times detections that are weighed at a time: 2 MiB an array."""
 
 
 def found(tally: Tally) -> Counts:
@@ -118,7 +118,8 @@ def lrp(tally: Tally, *, min_iou: float) -> Floats:
 
     (sum over TP of (1 - IoU) / (1 - min_iou) + FP + FN) / (TP + FP + FN): a found face
     costs what its box is off, in shares of what it may be off (Oksuz et al.,
-    "Localization Recall Precision", ECCV 2018, eq. 3).
+    "Localization Recall Precision (LRP): A New Performance Metric for Object
+    Detection", ECCV 2018).
 
     Parameters
     ----------
@@ -135,7 +136,7 @@ def lrp_components(tally: Tally) -> tuple[Floats, Floats, Floats]:
     """Return localisation, false positive and false negative error, each of shape (...).
 
     The mean 1 - IoU of found faces, 1 - precision, 1 - recall: what `lrp` weighs
-    together (Oksuz et al. 2018, eq. 4 to 6).
+    together (Oksuz et al. 2018).
     """
     return (
         ratio(_off(tally), found(tally)),
@@ -384,7 +385,7 @@ def mean_average_precision(rankings: Sequence[Ranking], weights: ArrayLike) -> F
 def optimal_lrp(ranking: Ranking, weights: ArrayLike) -> Floats:
     """Return the least `lrp` that any threshold on the score reaches, shape (draws,).
 
-    Detections of equal scores stay or go together (oLRP: Oksuz et al. 2018, eq. 8).
+    Detections of equal scores stay or go together (oLRP: Oksuz et al. 2018).
     NaN where no face is labelled, and where `min_iou` is 1.
 
     Parameters
@@ -407,12 +408,13 @@ def _each_draw(
 
 
 def _average_precision(ranking: Ranking, weights: Floats) -> Floats:
-    weight = weights[:, ranking.photo]
-    right, seen = _running(weight * ranking.hit), _running(weight)
+    hits = np.flatnonzero(ranking.hit)  # elsewhere recall stays and precision falls
+    right = _running(weights[:, ranking.photo[hits]])
+    seen = _running(weights[:, ranking.photo])[:, np.append(0, hits + 1)]
     faces = right[:, -1] + weights @ ranking.missed  # so that recall ends at 1 where none is missed
-    precision = np.divide(right, seen, out=np.zeros_like(right), where=seen > 0)
+    precision = right / np.maximum(seen, np.finfo(np.float64).tiny)  # 0 before the first
     best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    recall = ratio(right, np.broadcast_to(faces[:, None], right.shape))
+    recall = right / np.where(faces > 0, faces, np.nan)[:, None]
     at = np.array([np.searchsorted(row, _RECALLS) for row in recall])
     reached = at < recall.shape[1]
     height = np.take_along_axis(best, np.where(reached, at, 0), axis=1)
