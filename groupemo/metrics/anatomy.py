@@ -233,7 +233,8 @@ def mended(stacked: Tally, run: Cases, name: str) -> Tally:
         If the bin is unknown, or cannot be mended.
     """
     if name not in BINS or name in UNMENDED:
-        why = UNMENDED.get(name, f"expected one of {', '.join(set(BINS) - {*UNMENDED})}")
+        mendable = ", ".join(each for each in BINS if each not in UNMENDED)
+        why = UNMENDED.get(name, f"expected one of {mendable}")
         raise OptionError(f"{name!r} cannot be mended: {why}")
     k, chosen = stacked.k, run.of(name)
     photo, row, column = chosen.photo, chosen.row, chosen.column
