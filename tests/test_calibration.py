@@ -14,7 +14,6 @@ import groupemo
 from groupemo import analyze, analyze_all, fit_calibration, load_calibration, score
 from groupemo.analysis import Analysis, Failure
 from groupemo.calibration import Calibration, calibrated, photos_fitted_on
-from groupemo.cli import app  # noqa: F401
 from groupemo.emotions import CONTEMPT, EMOTIONS
 from groupemo.errors import ContractError, LabelError, ModelError, OptionError
 from groupemo.evaluation import Evaluation, evaluate
@@ -218,6 +217,13 @@ def test_one_just_fitted_is_called_by_its_method(fitted):
     assert after.backend == "fer:calibration=temperature"
     checksum = digest(fitted.to_json().encode())
     assert after.provenance["backend"]["models"]["temperature"] == checksum
+
+
+def test_a_file_written_by_hand_has_its_own_checksum(file):
+    Path(file).write_text(Path(file).read_text() + "\n")
+    [after] = load_calibration(file).apply(RUN[:1])
+    checksum = digest(Path(file).read_bytes())
+    assert after.provenance["backend"]["models"]["cal.json"] == checksum
 
 
 def test_other_weights_than_those_fitted_are_told(fitted):
