@@ -367,7 +367,7 @@ def photos_fitted_on(analyses: Iterable[Analysis]) -> int | None:
         calibration = load_calibration(file)
     except ModelError:
         return None
-    if told["models"].get(Path(file).name) != calibration.sha256:
+    if told.get("models", {}).get(Path(file).name) != calibration.sha256:
         return None
     return len({one.sha256 for one in run} & {*calibration.fitted_on.photos})
 
