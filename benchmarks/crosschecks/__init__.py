@@ -9,7 +9,16 @@ from __future__ import annotations
 
 import math
 
-from crosschecks import classification, detection, probabilities
+from crosschecks import (
+    agreement,
+    breakdown,
+    calibration,
+    classification,
+    detection,
+    group,
+    probabilities,
+    uncertainty,
+)
 from crosschecks.cases import Case, Check, as_it_is, made, real, repeated
 
 __all__ = ["CHECKS", "Case", "Check", "as_it_is", "made", "real", "repeated", "worst"]
@@ -17,7 +26,12 @@ __all__ = ["CHECKS", "Case", "Check", "as_it_is", "made", "real", "repeated", "w
 CHECKS: tuple[Check, ...] = (
     *classification.CHECKS,
     *probabilities.CHECKS,
+    *calibration.CHECKS,
     *detection.CHECKS,
+    *breakdown.CHECKS,
+    *group.CHECKS,
+    *agreement.CHECKS,
+    *uncertainty.CHECKS,
 )
 
 

@@ -22,6 +22,8 @@ from groupemo.metrics.uncertainty import weigh
 from groupemo.scores import Scores
 
 WIDTH, HEIGHT = 640, 480
+CLIP = 1e-15
+FORMULA = "direct computation from the formula"
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 from pycocotools import coco, cocoeval
 from sklearn import metrics as sk
 
-from crosschecks.cases import Case, Check, figure
+from crosschecks.cases import FORMULA, Case, Check, figure
 from crosschecks.judging import IGNORE, Box, Photo, area
 from groupemo.metrics import detection as det
 
@@ -56,20 +56,25 @@ def labelled(number: int, photo: Photo) -> Iterable[tuple[int, Box, dict[str, An
 
 @lru_cache(maxsize=8)
 def evaluated(case: Case, library: str) -> Any:
-    """Return a library's evaluation of the detections, by IoU and by size."""
-    new, evaluation = COCO[library]
-    photos = list(enumerate(case.photos))
-    images = [{"id": number, "width": 1, "height": 1} for number, _ in photos]
-    truth = annotations(row for number, photo in photos for row in labelled(number, photo))
+    """Return a library's evaluation of a run's detections, by IoU and by size."""
+    return evaluation(case.photos, library)
+
+
+def evaluation(photos: list[Photo], library: str, ious: Sequence[float] = det.COCO_IOUS) -> Any:
+    new, evaluator = COCO[library]
+    images = [{"id": number, "width": 1, "height": 1} for number in range(len(photos))]
+    truth = annotations(
+        row for number, photo in enumerate(photos) for row in labelled(number, photo)
+    )
     found = annotations(
         (number, box, {"score": score})
-        for number, photo in photos
+        for number, photo in enumerate(photos)
         for box, score in zip(photo.found, photo.scores, strict=True)
     )
     with contextlib.redirect_stdout(io.StringIO()):
-        run = evaluation(_read(new, truth, images), _read(new, found, images), "bbox")
+        run = evaluator(_read(new, truth, images), _read(new, found, images), "bbox")
         params = run.params
-        params.maxDets = [10_000]
+        params.maxDets, params.iouThrs = [10_000], np.array(ious)
         run.params = params
         run.evaluate()
         run.accumulate()
@@ -90,6 +95,11 @@ def coco_precision(library: str, case: Case) -> np.ndarray:
     """Return the average precision at each IoU for each size, shape (10, 4)."""
     mean = evaluated(case, library).eval["precision"][:, :, 0, :, 0].mean(axis=1)
     return np.where(mean < 0, np.nan, mean)
+
+
+def of_any_size(least: slice, library: str, case: Case) -> float:
+    """Return the mean average precision over some of COCO's IoUs."""
+    return coco_precision(library, case)[least, 0].mean()
 
 
 @lru_cache(maxsize=8)
@@ -146,10 +156,6 @@ def localisation(case: Case) -> np.ndarray:
     )
 
 
-def our_localisation(case: Case) -> list[np.ndarray]:
-    return [det.lrp(case.tally, min_iou=case.scores.min_iou), *det.lrp_components(case.tally)]
-
-
 def least_localisation(case: Case) -> float:
     """Return the least LRP at an IoU of .5 over all score thresholds, of pycocotools' pairs."""
     run = evaluated(case, "pycocotools")
@@ -181,8 +187,6 @@ def _lrp(ious: list[float], faces: int) -> float:
     return (sum((1 - iou) / 0.5 for iou in hits) + wrong) / (len(hits) + wrong)
 
 
-FORMULA = "direct computation from the formula"
-
 CHECKS = (
     figure(
         "detection_precision",
@@ -200,25 +204,36 @@ CHECKS = (
         partial(binary, sk.f1_score, lambda case: bool(case.rows)),
     ),
     *(
+        figure(name, f"{library} COCOeval", partial(of_any_size, least, library))
+        for name, least in (("detection_ap50", slice(0, 1)), ("detection_ap", slice(None)))
+        for library in COCO
+    ),
+    *(
         Check(
-            "average precision at IoU .5, .55 ... .95, of any, small, medium and large faces",
+            "average precision by size at IoU .5, .55 ... .95",
             f"{library} COCOeval",
             our_precision,
             partial(coco_precision, library),
+            note="of any size, small, medium, large",
         )
         for library in COCO
     ),
-    Check("LRP error and its three components", FORMULA, our_localisation, localisation),
+    figure("detection_lrp", FORMULA, lambda case: localisation(case)[0]),
+    Check(
+        "LRP's localisation, false positive and false negative error",
+        FORMULA,
+        lambda case: det.lrp_components(case.tally),
+        lambda case: localisation(case)[1:],
+    ),
     Check(
         "optimal LRP error at IoU .5",
         "direct computation from pycocotools' pairs",
         lambda case: det.optimal_lrp(overlaps(case).ranking(), case.weights),
         least_localisation,
     ),
-    Check(
-        "phantoms per photo",
+    figure(
+        "detection_phantoms_per_photo",
         FORMULA,
-        lambda case: det.phantoms_per_photo(case.tally, case.weights.sum(axis=1)),
         lambda case: len(case.phantoms) / len(case.photos),
     ),
 )

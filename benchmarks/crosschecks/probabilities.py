@@ -10,10 +10,8 @@ from scipy import special
 from scipy.spatial import distance
 from sklearn import metrics as sk
 
-from crosschecks.cases import Case, figure
+from crosschecks.cases import CLIP, Case, figure
 from crosschecks.judging import K
-
-CLIP = 1e-15
 
 
 def over_labels(score: Callable[..., float], case: Case) -> float:
