@@ -20,7 +20,7 @@ from groupemo.metrics import classification as cls
 from groupemo.metrics import detection as det
 from groupemo.metrics.answers import Answers
 from groupemo.metrics.group import Groups, groups
-from groupemo.metrics.tally import IGNORED, NONE, Outcome, Tally, answers, tally
+from groupemo.metrics.tally import IGNORED, NONE, Outcome, Tally, answers, count, judge
 from groupemo.metrics.uncertainty import (
     DRAWS,
     Weights,
@@ -136,7 +136,7 @@ class Scores:
         """How many faces of each class every photo holds, labelled and answered."""
         return groups(
             [one.labelled.labels for one in self.photos],
-            [one.probs for one in self.photos],
+            [one.probs[one.outcome.detected != IGNORED] for one in self.photos],
             len(self.classes),
         )
 
@@ -356,17 +356,25 @@ def judge_run(
     analyses = [run[name] for name in names]
     unread = [one for one in analyses if one.failure and one.failure.stage == "read"]
     detector, backend = analyses[0].pair
+    judged = [_judge(labels, one, min_iou) for one in analyses if one not in unread]
+    tallies = count((faces.labels, probs, outcome, faces.votes)
+                    for faces, _, probs, outcome in judged)  # fmt: skip
     return Scores(
         detector=detector,
         backend=backend,
         classes=labels.classes,
         min_iou=min_iou,
-        photos=tuple(_judge(labels, one, min_iou) for one in analyses if one not in unread),
+        photos=tuple(
+            Judged(labelled, analysis, probs, counted, outcome)
+            for (labelled, analysis, probs, outcome), counted in zip(judged, tallies, strict=True)
+        ),
         unread=tuple(unread),
     )
 
 
-def _judge(labels: Labels, analysis: Analysis, min_iou: float) -> Judged:
+def _judge(
+    labels: Labels, analysis: Analysis, min_iou: float
+) -> tuple[LabelledFaces, Analysis, NDArray[np.float64], Outcome]:
     name = analysis.photo
     expected = labels.sha256.get(name)
     if expected and expected != analysis.sha256:
@@ -376,13 +384,12 @@ def _judge(labels: Labels, analysis: Analysis, min_iou: float) -> Judged:
         )
     labelled = labels[name].check_inside(analysis.width, analysis.height, name)
     probs = align_probs(analysis.probs, analysis.classes, labels.classes)
-    counts, outcome = tally(
+    outcome = judge(
         labelled.boxes,
         labelled.labels,
         labelled.complete,
         analysis.faces.boxes,
         probs,
         min_iou=min_iou,
-        votes=labelled.votes,
     )
-    return Judged(labelled, analysis, probs, counts, outcome)
+    return labelled, analysis, probs, outcome

@@ -32,7 +32,18 @@ from groupemo.matching import in_regions, match
 from groupemo.metrics import probabilistic as prob
 from groupemo.metrics.answers import Answers
 
-__all__ = ["IGNORED", "NONE", "SUMS", "Outcome", "Tally", "answers", "count", "ratio", "tally"]
+__all__ = [
+    "IGNORED",
+    "NONE",
+    "SUMS",
+    "Outcome",
+    "Tally",
+    "answers",
+    "count",
+    "judge",
+    "ratio",
+    "tally",
+]
 
 SUMS = (
     "ignored", "log_loss", "clipped", "brier", "top2", "iou",
@@ -212,14 +223,27 @@ def tally(
     ContractError
         If the rows do not line up, or a label is no class.
     """
+    outcome = judge(labelled_boxes, labels, complete, detected_boxes, probs, min_iou=min_iou)
+    [counted] = count([(labels, probs, outcome, votes)])
+    return counted, outcome
+
+
+def judge(
+    labelled_boxes: ArrayLike,
+    labels: ArrayLike,
+    complete: bool,
+    detected_boxes: ArrayLike,
+    probs: ArrayLike,
+    *,
+    min_iou: float = 0.5,
+) -> Outcome:
+    """Return what became of one photo's faces and detections; parameters are those of `tally`."""
     truth = np.asarray(labels, dtype=np.int64)
     rows = np.asarray(probs, dtype=np.float64)
     boxes = np.asarray(labelled_boxes, dtype=np.float64).reshape(-1, 4)
     found = np.asarray(detected_boxes, dtype=np.float64).reshape(-1, 4)
     _check(boxes, truth, found, rows)
-    outcome = _judge(boxes, truth, complete, found, _answers(rows), min_iou)
-    [counted] = count([(truth, rows, outcome, votes)])
-    return counted, outcome
+    return _judge(boxes, truth, complete, found, _answers(rows), min_iou)
 
 
 def count(photos: Iterable[Counted]) -> list[Tally]:
