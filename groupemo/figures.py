@@ -175,10 +175,10 @@ def _detection() -> Iterable[Figure]:
                  NO_DETECTION, unit="detections")  # fmt: skip
     yield figure("recall", "recall", _of_tally(det.detection_recall), _labelled, NO_FACE)
     yield figure("f1", "F1", _of_tally(det.detection_f1), _labelled, NO_FACE)
-    yield figure("ap50", "AP50", lambda run: det.average_precision(
-                 run.scores.rankings[0], run.weights), _labelled, NO_FACE)  # fmt: skip
-    yield figure("ap", "AP50:95", lambda run: det.mean_average_precision(
-                 run.scores.rankings, run.weights), _labelled, NO_FACE)  # fmt: skip
+    yield figure("ap50", "AP50", lambda run: run.scores.detections.average_precision(
+                 run.weights)[0], _labelled, NO_FACE)  # fmt: skip
+    yield figure("ap", "AP50:95", lambda run: run.scores.detections.average_precision(
+                 run.weights)[1], _labelled, NO_FACE)  # fmt: skip
     yield figure("lrp", "LRP error", lambda run: det.lrp(
                  run.tally, min_iou=run.scores.min_iou), _labelled, NOTHING,
                  higher_is_better=False)  # fmt: skip

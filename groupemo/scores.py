@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +34,19 @@ from groupemo.metrics.uncertainty import (
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Judged", "Scores", "judge_run"]
+__all__ = ["Detections", "Judged", "Scores", "judge_run", "weightings"]
+
+
+Precisions = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+@lru_cache(maxsize=4)
+def weightings(n: int, draws: int, seed: int) -> tuple[Weights, Weights, Weights]:
+    """Return the weights of the figure itself, of its draws, and of its jackknife."""
+    every = np.ones((1, n)), draw_weights(n, draws=draws, seed=seed), leave_one_out(n)
+    for weights in every:
+        weights.setflags(write=False)
+    return every
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +69,45 @@ class Judged:
     probs: NDArray[np.float64]
     tally: Tally
     outcome: Outcome
+
+
+class Detections:
+    """What a detector found on labelled photos; every backend that got these faces shares it.
+
+    Attributes
+    ----------
+    overlaps : Overlaps
+        Which detections overlap which labelled faces.
+    rankings : tuple of Ranking
+        The detections by falling score, at each of COCO's least IoUs.
+    """
+
+    _known: ClassVar[WeakValueDictionary[bytes, Detections]] = WeakValueDictionary()
+
+    def __init__(self, photos: Iterable[det.ScoredPhoto]) -> None:
+        self.overlaps = det.overlaps(photos)
+        self.rankings = tuple(self.overlaps.ranking(min_iou=each) for each in det.COCO_IOUS)
+        self._drawn: list[tuple[Weights, Precisions]] = []
+
+    @classmethod
+    def shared(cls, photos: Iterable[det.ScoredPhoto]) -> Detections:
+        """Return those of equal photos where they are still in use, else new ones."""
+        rows = list(photos)
+        digest = hashlib.sha256()
+        for row in rows:
+            for part in map(np.ascontiguousarray, row):
+                digest.update(repr((part.shape, part.dtype)).encode() + part.tobytes())
+        key = digest.digest()
+        return cls._known.get(key) or cls._known.setdefault(key, cls(rows))
+
+    def average_precision(self, weights: Weights) -> Precisions:
+        """Return AP50 and AP50:95 in each draw; the last few weights are remembered."""
+        for known, precisions in self._drawn:
+            if known is weights:
+                return precisions
+        each = np.stack([det.average_precision(one, weights) for one in self.rankings])
+        self._drawn = [(weights, (each[0], each.mean(axis=0))), *self._drawn[:3]]
+        return self._drawn[0][1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,9 +166,9 @@ class Scores:
         )
 
     @cached_property
-    def overlaps(self) -> det.Overlaps:
-        """Which detections overlap which labelled faces, photo by photo."""
-        return det.overlaps(
+    def detections(self) -> Detections:
+        """The detector's side of the run."""
+        return Detections.shared(
             (
                 one.labelled.boxes,
                 one.labelled.labels,
@@ -125,11 +178,6 @@ class Scores:
             )
             for one in self.photos
         )
-
-    @cached_property
-    def rankings(self) -> tuple[det.Ranking, ...]:
-        """The detections by falling score, at each of COCO's least IoUs."""
-        return tuple(self.overlaps.ranking(min_iou=each) for each in det.COCO_IOUS)
 
     @cached_property
     def groups(self) -> Groups:
@@ -211,15 +259,7 @@ class Scores:
         return self._estimates[key]
 
     def _estimate(self, draws: int, seed: int) -> dict[str, Estimate]:
-        n = len(self.photos)
-        points, drawn, jackknife = (
-            self.figures(weights)
-            for weights in (
-                np.ones((1, n)),
-                draw_weights(n, draws=draws, seed=seed),
-                leave_one_out(n),
-            )
-        )
+        points, drawn, jackknife = map(self.figures, weightings(len(self.photos), draws, seed))
         estimates = {}
         for name, figure in FIGURES.items():
             point = float(points[name][0])
