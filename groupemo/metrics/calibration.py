@@ -229,7 +229,7 @@ def _edges(values: Floats, bins: int, adaptive: bool) -> Floats:
     even = np.linspace(0, 1, bins + 1)
     if not adaptive or not len(values):
         return even
-    return np.concatenate([[0.0], np.quantile(values, even[1:-1]), [1.0]])
+    return np.concatenate([[0.0], np.percentile(values, 100 * even[1:-1]), [1.0]])
 
 
 def _bin(values: Floats, edges: Floats) -> NDArray[np.int64]:
