@@ -1,0 +1,33 @@
+"""How often a 95 % interval holds the truth: a smaller run of benchmarks/coverage.py."""
+
+import runpy
+
+import pytest
+from conftest import ROOT
+
+pytestmark = pytest.mark.slow
+
+PHOTOS, SETS = 60, 1200
+
+
+@pytest.fixture(scope="module")
+def coverage():
+    """Simulate in the usual world; return share of intervals that hold the truth."""
+    benchmark = runpy.run_path(str(ROOT / "benchmarks" / "coverage.py"))
+    found = benchmark["cover"](
+        benchmark["World"](), PHOTOS, sets=SETS, draws=800, ways=("ours", "naive"), many=100_000
+    )
+    return found.share
+
+
+@pytest.mark.parametrize("name", ["end_to_end_macro_f1", "detection_recall"])
+def test_intervals_cover_and_those_over_faces_do_not(coverage, capsys, name):
+    ours, naive = coverage("ours", name), coverage("naive", name)
+    with capsys.disabled():
+        print(
+            f"\n{name}: 95 % intervals of {SETS} sets of {PHOTOS} photos hold the truth"
+            f" {100 * ours:.1f} % of the time; with faces drawn for photos {100 * naive:.1f} %"
+        )
+    # 1200 sets: chance moves a share of .95 by .006, one standard error
+    assert 0.93 <= ours <= 0.97
+    assert naive < ours - 0.03
