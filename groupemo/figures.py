@@ -262,6 +262,7 @@ HEADLINE = (
     "detection_precision",
     "detection_recall",
     "detection_f1",
+    "detection_ap50",
     "matched_accuracy",
     "matched_balanced_accuracy",
     "matched_macro_f1",
