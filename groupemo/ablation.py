@@ -117,19 +117,16 @@ def _checked(figure: str) -> Figure:
 
 def _chain(labels: Labels, found: Scores, labelled: Scores) -> list[Scores]:
     """Return the run in each of `STEPS`, on the photos that both could read."""
-    both = {one.analysis.photo: one for one in labelled.photos}
-    pairs = [(one, both[one.analysis.photo]) for one in found.photos if one.analysis.photo in both]
+    both = {one.analysis.photo for one in labelled.photos}
+    names = [one.analysis.photo for one in found.photos if one.analysis.photo in both]
+    first, second = found.only(names), labelled.only(names)
 
     def judged(analyses: Iterable[Analysis]) -> Scores:
         run = {one.photo: one for one in analyses}
-        return judge_run(labels, run, list(run), found.min_iou) if run else found.only(())
+        return judge_run(labels, run, names, found.min_iou) if names else first
 
-    return [
-        judged(one.analysis for one, _ in pairs),
-        judged(_recropped(one, other) for one, other in pairs),
-        judged(other.analysis for _, other in pairs),
-        judged(_all_right(other) for _, other in pairs),
-    ]
+    recropped = map(_recropped, first.photos, second.photos)
+    return [first, judged(recropped), second, judged(map(_all_right, second.photos))]
 
 
 def _recropped(one: Judged, other: Judged) -> Analysis:
