@@ -129,6 +129,43 @@ def test_accuracies_equal_scikit_learn_over_labelled_faces(counts, over):
     assert ours.balanced_accuracy(result, over) == pytest.approx(balanced)
 
 
+@given(small_counts())
+def test_micro_f1_equals_scikit_learn(counts):
+    result = Tally(counts)
+    for over in OVER:
+        truth, answer = pairs(counts, over)
+        got = ours.micro_f1(result, over)
+        if not {*truth, *answer} - {NONE}:
+            assert np.isnan(got)
+            continue
+        want = sk.f1_score(truth, answer, labels=range(K), average="micro", zero_division=np.nan)
+        assert got == pytest.approx(want)
+
+
+@given(small_counts())
+def test_agreement_with_the_labels_equals_scikit_learn(counts):
+    truth, answer = pairs(counts, "matched")
+    mcc, kappa = ours.matthews(Tally(counts)), ours.cohen_kappa(Tally(counts))
+    one_sided = min(len(set(truth)), len(set(answer))) < 2
+    # A correlation with what never changes is undefined; scikit-learn calls it 0.
+    assert np.isnan(mcc) if one_sided else mcc == pytest.approx(sk.matthews_corrcoef(truth, answer))
+    if len({*truth, *answer}) < 2:
+        assert np.isnan(kappa)
+    else:
+        assert kappa == pytest.approx(sk.cohen_kappa_score(truth, answer), abs=1e-12)
+
+
+def test_agreement_by_hand():
+    #          angry happy         right 3 of 4; by chance (2 * 3 + 2 * 1) / 16 = 1/2
+    # angry      2     0           kappa (3/4 - 1/2) / (1 - 1/2)
+    # happy      1     1           mcc (3 * 4 - 8) / sqrt((16 - 10) (16 - 8))
+    counts = np.zeros((5, 5), dtype=int)
+    counts[:2, :2] = [[2, 0], [1, 1]]
+    assert ours.cohen_kappa(Tally(counts)) == pytest.approx(1 / 2)
+    assert ours.matthews(Tally(counts)) == pytest.approx(4 / np.sqrt(48))
+    assert ours.micro_f1(SCENE, "end_to_end") == pytest.approx(2 * 7 / (13 + 12))
+
+
 @given(st.lists(st.tuples(st.integers(0, K - 1), st.integers(0, 2**32)), min_size=1, max_size=8))
 def test_cross_entropy_equals_scikit_learn(faces):
     boxes = [[20 * i, 0, 20 * i + 10, 10] for i in range(len(faces))]
@@ -155,9 +192,13 @@ def test_nothing_to_score_is_nan():
 def test_stacked_tallies_score_as_one_by_one(over, tables):
     tallies = [Tally(table, [float(table.sum())] * len(SUMS)) for table in tables]
     many = Tally.stack(tallies)
-    for score in (ours.precision, ours.recall, ours.f1, ours.accuracy, ours.balanced_accuracy):
+    for score in (
+        ours.precision, ours.recall, ours.f1, ours.accuracy, ours.balanced_accuracy, ours.micro_f1,
+    ):  # fmt: skip
         want = [score(each, over) for each in tallies]
         np.testing.assert_allclose(score(many, over), want)
+    for score in (ours.matthews, ours.cohen_kappa):
+        np.testing.assert_allclose(score(many), [score(each) for each in tallies])
     np.testing.assert_allclose(
         ours.mean_over_answered(many, "brier"),
         [ours.mean_over_answered(each, "brier") for each in tallies],
