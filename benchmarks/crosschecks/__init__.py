@@ -16,6 +16,7 @@ from crosschecks import (
     classification,
     detection,
     group,
+    oracle,
     probabilities,
     uncertainty,
 )
@@ -29,6 +30,7 @@ CHECKS: tuple[Check, ...] = (
     *calibration.CHECKS,
     *detection.CHECKS,
     *breakdown.CHECKS,
+    *oracle.CHECKS,
     *group.CHECKS,
     *agreement.CHECKS,
     *uncertainty.CHECKS,

@@ -14,7 +14,7 @@ from crosschecks.detection import evaluation
 from crosschecks.judging import IGNORE, K, Row, area, iou
 from groupemo.metrics import anatomy as ana
 from groupemo.metrics import joint
-from groupemo.slices import slices
+from groupemo.slices import slices, worst_gap
 
 
 def panoptic_per_class(case: Case) -> np.ndarray:
@@ -118,26 +118,45 @@ def size_of(case: Case, row: Row) -> str:
     return SIZES[(side >= 32) + (side >= 96)]
 
 
-def metric_frame(case: Case) -> np.ndarray:
-    """Return Fairlearn's figures by size, shape (figures, sizes), NaN where there is no face."""
-    table = np.full((len(SLICED), len(SIZES)), np.nan)
-    for at, (rows, true) in enumerate(SLICED.values()):
-        chosen = rows(case)
-        if chosen:
-            frame = MetricFrame(
-                metrics=sk.accuracy_score,
-                y_true=[1] * len(chosen),
-                y_pred=[int(true(row)) for row in chosen],
-                sensitive_features=[size_of(case, row) for row in chosen],
-            )
-            table[at] = frame.by_group.reindex(SIZES)
-    return table
+def metric_frames(case: Case) -> list[MetricFrame | None]:
+    """Return Fairlearn's figures by size; None for one without a face."""
+    chosen = [(rows(case), true) for rows, true in SLICED.values()]
+    return [
+        MetricFrame(
+            metrics=sk.accuracy_score,
+            y_true=[1] * len(rows),
+            y_pred=[int(true(row)) for row in rows],
+            sensitive_features=[size_of(case, row) for row in rows],
+        )
+        if rows
+        else None
+        for rows, true in chosen
+    ]
+
+
+def by_size(case: Case) -> np.ndarray:
+    """Return Fairlearn's values, shape (figures, sizes), NaN where there is no face."""
+    blank = np.full(len(SIZES), np.nan)
+    frames = metric_frames(case)
+    return np.array([blank if one is None else one.by_group.reindex(SIZES) for one in frames])
+
+
+def gaps(case: Case) -> list[float]:
+    """Return Fairlearn's greatest differences, NaN for fewer than two sizes."""
+    frames = metric_frames(case)
+    return [np.nan if one is None or len(one.by_group) < 2 else one.difference() for one in frames]
 
 
 def our_slices(case: Case) -> np.ndarray:
     frame = slices(case.scores, "size", figures=list(SLICED), draws=2).frame
     table = frame.pivot(index="figure", columns="group", values="value")
     return table.reindex(index=list(SLICED), columns=list(SIZES)).to_numpy()
+
+
+def our_gaps(case: Case) -> list[float]:
+    """Return the worst gaps, however few faces they stand on."""
+    values = [row[np.isfinite(row)] for row in our_slices(case)]
+    return [worst_gap(row, row[:, None])[0] for row in values]
 
 
 CHECKS = (
@@ -161,7 +180,14 @@ CHECKS = (
         "slices by size: recall, matched and end-to-end accuracy",
         "Fairlearn MetricFrame",
         our_slices,
-        metric_frame,
+        by_size,
+        repeats=False,
+    ),
+    Check(
+        "worst gap between sizes",
+        "Fairlearn MetricFrame.difference",
+        our_gaps,
+        gaps,
         repeats=False,
     ),
 )

@@ -34,9 +34,8 @@ def per_class(over: str, case: Case) -> np.ndarray:
     )
 
 
-def averaged_f1(over: str, average: str, case: Case) -> float:
+def averaged_f1(rows: list[Row], average: str) -> float:
     """Return scikit-learn's F1 over the classes that are labelled."""
-    rows = getattr(case, over)
     labelled = sorted({row.truth for row in known(rows)})
     if not labelled:
         return np.nan
@@ -103,7 +102,7 @@ CHECKS = (
         figure(
             f"{over}_{average}_f1",
             "scikit-learn f1_score",
-            partial(averaged_f1, over, average),
+            lambda case, over=over, average=average: averaged_f1(getattr(case, over), average),
             note="over the classes that are labelled",
         )
         for over in OVER
