@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from groupemo._version import __version__
-from groupemo.cli import calibration, comparison, evaluation, photos, setup
+from groupemo.cli import calibration, comparison, evaluation, photos, planning, setup
 from groupemo.cli._console import complain
 from groupemo.errors import GroupemoError
 
@@ -97,6 +97,7 @@ app.command()(photos.analyze)
 app.command()(evaluation.evaluate)
 app.command()(evaluation.report)
 app.command()(comparison.compare)
+app.command()(planning.plan)
 app.command()(calibration.calibrate)
 app.command()(evaluation.demo)
 app.add_typer(setup.models, name="models")

@@ -19,15 +19,14 @@ from groupemo.cli._console import (
     print_note,
     print_table,
 )
+from groupemo.cli._runs import BackendLabel, DetectorLabel, choose_run
 
 if TYPE_CHECKING:
     from groupemo.calibration import Calibration
-    from groupemo.evaluation import Evaluation
     from groupemo.scores import Scores
 
 __all__ = ["calibrate"]
 
-ONLY = "Whose answers; needed where DIR has several."
 TITLES = {
     "before": "as answered",
     "after": "calibrated, on the photos fitted",
@@ -40,14 +39,8 @@ def calibrate(
         Path,
         typer.Argument(metavar="DIR", help="What evaluate wrote (--out).", show_default=False),
     ],
-    detector: Annotated[
-        str | None,
-        typer.Option("--detector", "-d", metavar="LABEL", help=ONLY, show_default=False),
-    ] = None,
-    backend: Annotated[
-        str | None,
-        typer.Option("--backend", "-b", metavar="LABEL", help=ONLY, show_default=False),
-    ] = None,
+    detector: DetectorLabel = None,
+    backend: BackendLabel = None,
     method: Annotated[
         str,
         typer.Option(metavar="NAME", help="temperature (one number) or vector (two a class)."),
@@ -65,9 +58,8 @@ def calibrate(
     fitted, which flatters, and with each photo as fitted on others (five folds).
     """
     from groupemo.calibration import fit_calibration
-    from groupemo.evaluation import load_evaluation
 
-    scores = _chosen(load_evaluation(folder), detector, backend)
+    scores = choose_run(folder, detector, backend)
     calibration = fit_calibration(scores, method=method)  # type: ignore[arg-type]
     calibration.save(out)
     told = _figures(scores, calibration)
@@ -75,25 +67,6 @@ def calibrate(
         print_json({"calibration": out, **told})
     else:
         _print(told, marked(scores.backend), out)
-
-
-def _chosen(evaluation: Evaluation, detector: str | None, backend: str | None) -> Scores:
-    from groupemo.errors import OptionError
-    from groupemo.plugins import STAND_IN
-
-    fitting = [
-        scores
-        for scores in evaluation.scores
-        if detector in (None, scores.detector)
-        and backend in (None, scores.backend, scores.backend.removesuffix(STAND_IN))
-    ]
-    if len(fitting) != 1:
-        known = ", ".join(" x ".join(scores.pair) for scores in evaluation.scores)
-        raise OptionError(
-            f"{len(fitting) or 'none'} of the runs fit: choose one with --detector and --backend;"
-            f" there are {known}"
-        )
-    return fitting[0]
 
 
 def _figures(scores: Scores, calibration: Calibration) -> dict[str, Any]:

@@ -19,7 +19,7 @@ def plan(
     folder: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[DIR]",
+            metavar="DIR",
             help="What evaluate wrote (--out), to plan from.",
             show_default=False,
         ),
@@ -63,8 +63,8 @@ def plan(
         print_json({**asdict(planned), "sentence": planned.sentence})
     else:
         print_table(
-            f"Width of the {100 * planned.level:g} % interval of {planned.title}",
-            ("Photos>", "Width>"),
+            planned.title.capitalize(),
+            ("Labelled photos>", f"Width of the {100 * planned.level:g} % interval>"),
             [(photos, f"{wide:.3f}") for photos, wide in planned.curve],
         )
         print_note(planned.sentence)
