@@ -12,7 +12,7 @@ import numpy as np
 from groupemo._version import __version__
 from groupemo.evaluation import Evaluation
 from groupemo.labels import IGNORE, UNSURE
-from groupemo.report.gallery import galleries
+from groupemo.report.gallery import gallery
 from groupemo.report.grid import Grid
 from groupemo.report.sections.agreement import agreement
 from groupemo.report.sections.anatomy import anatomy
@@ -35,8 +35,7 @@ SECTIONS: Mapping[str, tuple[str, Callable[[Grid], Any]]] = {
     "comparisons": ("Are the differences real?", comparisons),
     "pairs": ("Pair by pair", pairs),
     "anatomy": ("Where the errors come from", anatomy),
-    "gallery": ("The errors in pictures", lambda grid: galleries(
-        grid.evaluation, show_faces=grid.show_faces)),
+    "gallery": ("The errors in pictures", gallery),
     "calibration": ("How sure to be", calibration),
     "slices": ("Where it does worse", slices),
     "group": ("The group as a whole", group),
