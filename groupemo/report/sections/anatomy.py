@@ -47,7 +47,7 @@ class Gain:
 
 @dataclass(frozen=True)
 class RunAnatomy:
-    """One run's errors."""
+    """One run's errors; gains of candidates only."""
 
     run: Run
     parts: Sequence[Part]
@@ -75,7 +75,7 @@ class Anatomy:
 
 def anatomy(grid: Grid) -> Anatomy | None:
     """Return every run's errors; None where nothing was judged."""
-    each = [_run(run) for run in grid.runs]
+    each = [_run(run, mend=run in grid.candidates) for run in grid.runs]
     if not any(part.count for one in each for part in one.parts):
         return None
     filled = {part.name for one in each for part in one.parts if part.count}
@@ -90,12 +90,12 @@ def _ablations(grid: Grid) -> Iterator[Ablation]:
     given = {run.backend for run in grid.runs if run.part == "reference"}
     for run in grid.runs:
         if run.part == "candidate" and run.backend in given:
-            steps = list(grid.evaluation.ablation(*run.scores.pair).itertuples())
-            losses = [Gain(str(step.of), 0, step.gain, step.low, step.high) for step in steps[1:]]
-            yield Ablation(run, steps[0].value, losses)
+            first, *steps = grid.evaluation.ablation(*run.scores.pair).to_dict("records")
+            losses = [Gain(one["of"], 0, one["gain"], one["low"], one["high"]) for one in steps]
+            yield Ablation(run, first["value"], losses)
 
 
-def _run(run: Run) -> RunAnatomy:
+def _run(run: Run, *, mend: bool) -> RunAnatomy:
     scores = run.scores
     found = [
         bins.anatomy(
@@ -112,12 +112,10 @@ def _run(run: Run) -> RunAnatomy:
     }
     total = sum(counts.values()) or 1
     parts = [Part(name, count, count / total) for name, count in counts.items()]
-    return RunAnatomy(run, parts, _gains(scores, found, counts))
+    return RunAnatomy(run, parts, _gains(scores, found, counts) if mend else [])
 
 
-def _gains(
-    scores: Scores, found: Sequence[bins.Anatomy], counts: dict[str, int]
-) -> list[Gain]:
+def _gains(scores: Scores, found: Sequence[bins.Anatomy], counts: dict[str, int]) -> list[Gain]:
     run = bins.cases(
         ((one.labelled.labels, one.outcome, each)
          for one, each in zip(scores.photos, found, strict=True)),

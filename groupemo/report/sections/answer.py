@@ -10,7 +10,7 @@ from groupemo.metrics import classification as cls
 from groupemo.report.axes import Axis, axis
 from groupemo.report.grid import MAIN, Grid, Run
 from groupemo.report.sections.agreement import ceiling
-from groupemo.report.words import STAND_IN, interval, known, listed, number
+from groupemo.report.words import MINUS, STAND_IN, interval, known, listed, number
 
 __all__ = ["Answer", "Line", "answer"]
 
@@ -103,7 +103,7 @@ def _runner_up(grid: Grid) -> list[str]:
         return []
     names = (first.name, rest[0].name)
     found = compare(first.scores, rest[0].scores, figures=(MAIN,), names=names)
-    told = found.sentence(MAIN)
+    told = found.sentence(MAIN).replace(" -", f" {MINUS}")
     return [f"{told[0].upper()}{told[1:]}." if told.startswith("no ") else f"{told}."]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 import numpy as np
 
@@ -100,8 +99,10 @@ def pairs(grid: Grid) -> Pairs:
 
 
 def _pair(run: Run, shown: bool) -> Pair:
-    figures = [(OVER[over], [run.estimates[each.name] for each in some])
-               for over, some in groupby(FIGURES.values(), lambda each: each.over)]  # fmt: skip
+    figures = [
+        (OVER[over], [run.estimates[each.name] for each in FIGURES.values() if each.over == over])
+        for over in ("end_to_end", "detection", "group", "matched")
+    ]
     footnotes = Notes()
     for each in (each for _, some in figures for each in some):
         if not known(each.value):

@@ -9,7 +9,7 @@ from groupemo import slices as cut
 from groupemo.figures import FIGURES, Figure
 from groupemo.report.axes import UNIT, Axis
 from groupemo.report.grid import Grid, Run
-from groupemo.report.words import known, points
+from groupemo.report.words import known, number
 
 __all__ = ["Group", "Panel", "Slices", "slices"]
 
@@ -87,8 +87,8 @@ def _panels(grid: Grid, run: Run, near: bool) -> Iterator[Panel]:
         found = cut.slices(run.scores, by, measured=measured)
         name = next((name for name in SHOWN if (found.frame["figure"] == name).any()), "")
         groups = [
-            Group(str(one.group), one.value, one.low, one.high, int(one.n), bool(one.enough))
-            for one in found.frame[found.frame["figure"] == name].itertuples()
+            Group(one["group"], one["value"], one["low"], one["high"], one["n"], one["enough"])
+            for one in found.frame[found.frame["figure"] == name].to_dict("records")
         ]
         if sum(group.name != cut.UNKNOWN and known(group.value) for group in groups) > 1:
             gap = found.gaps[found.gaps["figure"] == name].iloc[0]
@@ -100,5 +100,5 @@ def _panels(grid: Grid, run: Run, near: bool) -> Iterator[Panel]:
 def _gap(gap: float, low: float, high: float, best: str, worst: str) -> str:
     if not known(gap):
         return "Too few faces to say how far the groups are apart."
-    size, ends = (points(value).lstrip("+") for value in (gap, low)), points(high).lstrip("+")
-    return f"Worst gap: {next(size)} points, {best} over {worst} (95 % interval {next(size)} to {ends})."
+    size, least, most = (number(100 * value, 1) for value in (gap, low, high))
+    return f"Worst gap: {size} points, {best} over {worst} (95 % interval {least} to {most})."
