@@ -12,7 +12,7 @@ ifneq ($(GROUPEMO_SAMPLES),)
 export GROUPEMO_SAMPLES
 endif
 
-.PHONY: help install demo test test-slow test-all check crosscheck format bench docs clean
+.PHONY: help install demo test test-slow test-all check crosscheck format bench coverage docs clean
 
 help:  ## Say what can be made.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,6 +53,12 @@ bench: install  ## Measure speed, size and accuracy; tables in reports/.
 	$(BIN)/python benchmarks/detectors.py
 	$(BIN)/python benchmarks/backends.py
 	$(BIN)/python benchmarks/accuracy.py
+	$(BIN)/python benchmarks/human.py
+	$(BIN)/python benchmarks/bootstrap.py
+	$(BIN)/python benchmarks/report.py
+
+coverage: install  ## Simulate how often the intervals hold the truth; table and picture in reports/ and docs/.
+	$(BIN)/python benchmarks/coverage.py
 
 docs: install  ## Write docs/cli.md from the command line's help.
 	$(BIN)/python docs/make_cli.py

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from groupemo.detectors.labelled import LABELLED
 from groupemo.errors import GroupemoError, ModelError
 from groupemo.evaluation import Evaluation, evaluate
 from groupemo.label_csv import load_labels
@@ -64,7 +65,7 @@ def run_demo(labels: str | Path, photos: str | Path, out: str | Path) -> Demo:
     evaluation = evaluate(
         [samples.paths[name] for name in here],
         truth.only(here),
-        detectors=detectors,
+        detectors=[*detectors, LABELLED],
         backends=backends,
         out=out,
     )

@@ -131,6 +131,10 @@ def _of_groups(statistic: Callable[..., Floats], *args: Any) -> Callable[[Weighe
     return lambda run: statistic(run.scores.groups, run.weights, *args)
 
 
+def _of_ranking(name: str) -> Callable[[Weighed], Floats]:
+    return lambda run: run.scores.detections.figures(run.weights)[name]
+
+
 def _judged(scores: Scores) -> Any:
     return det.found(scores.tally) + det.phantom(scores.tally)
 
@@ -145,6 +149,10 @@ def _known(over: cls.Denominator) -> Callable[[Scores], Any]:
 
 def _voted(scores: Scores) -> Any:
     return scores.tally["voted"]
+
+
+def _faces_of(size: str) -> Callable[[Scores], Any]:
+    return lambda scores: scores.detections.by_size[size].faces.sum()
 
 
 def _photos(scores: Scores) -> Any:
@@ -175,10 +183,12 @@ def _detection() -> Iterable[Figure]:
                  NO_DETECTION, unit="detections")  # fmt: skip
     yield figure("recall", "recall", _of_tally(det.detection_recall), _labelled, NO_FACE)
     yield figure("f1", "F1", _of_tally(det.detection_f1), _labelled, NO_FACE)
-    yield figure("ap50", "AP50", lambda run: run.scores.detections.average_precision(
-                 run.weights)[0], _labelled, NO_FACE)  # fmt: skip
-    yield figure("ap", "AP50:95", lambda run: run.scores.detections.average_precision(
-                 run.weights)[1], _labelled, NO_FACE)  # fmt: skip
+    for name, title in (("ap50", "AP50"), ("ap", "AP50:95"), ("olrp", "optimal LRP error")):
+        yield figure(name, title, _of_ranking(name), _labelled, NO_FACE,
+                     higher_is_better=name != "olrp")  # fmt: skip
+    for size in det.COCO_AREAS:
+        yield figure(f"ap50_{size}", f"AP50, {size} faces", _of_ranking(f"ap50_{size}"),
+                     _faces_of(size), f"no {size} face is labelled")  # fmt: skip
     yield figure("lrp", "LRP error", lambda run: det.lrp(
                  run.tally, min_iou=run.scores.min_iou), _labelled, NOTHING,
                  higher_is_better=False)  # fmt: skip

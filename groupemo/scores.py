@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["Detections", "Judged", "Scores", "judge_run", "weightings"]
 
 
-Precisions = tuple[NDArray[np.float64], NDArray[np.float64]]
-
-
 @lru_cache(maxsize=4)
 def weightings(n: int, draws: int, seed: int) -> tuple[Weights, Weights, Weights]:
     """Return the weights of the figure itself, of its draws, and of its jackknife."""
@@ -80,6 +77,8 @@ class Detections:
         Which detections overlap which labelled faces.
     rankings : tuple of Ranking
         The detections by falling score, at each of COCO's least IoUs.
+    by_size : dict of str to Ranking
+        The same at an IoU of 0.5, of small, medium and large faces.
     """
 
     _known: ClassVar[WeakValueDictionary[bytes, Detections]] = WeakValueDictionary()
@@ -87,7 +86,10 @@ class Detections:
     def __init__(self, photos: Iterable[det.ScoredPhoto]) -> None:
         self.overlaps = det.overlaps(photos)
         self.rankings = tuple(self.overlaps.ranking(min_iou=each) for each in det.COCO_IOUS)
-        self._drawn: list[tuple[Weights, Precisions]] = []
+        self.by_size = {
+            size: self.overlaps.ranking(area=area) for size, area in det.COCO_AREAS.items()
+        }
+        self._drawn: list[tuple[Weights, Mapping[str, NDArray[np.float64]]]] = []
 
     @classmethod
     def shared(cls, photos: Iterable[det.ScoredPhoto]) -> Detections:
@@ -100,14 +102,26 @@ class Detections:
         key = digest.digest()
         return cls._known.get(key) or cls._known.setdefault(key, cls(rows))
 
-    def average_precision(self, weights: Weights) -> Precisions:
-        """Return AP50 and AP50:95 in each draw; the last few weights are remembered."""
-        for known, precisions in self._drawn:
+    def figures(self, weights: Weights) -> Mapping[str, NDArray[np.float64]]:
+        """Return AP50, AP50:95, AP50 by face size and oLRP in each draw.
+
+        The last few weights are remembered.
+        """
+        for known, figures in self._drawn:
             if known is weights:
-                return precisions
-        each = np.stack([det.average_precision(one, weights) for one in self.rankings])
-        self._drawn = [(weights, (each[0], each.mean(axis=0))), *self._drawn[:3]]
-        return self._drawn[0][1]
+                return figures
+        each = [det.average_precision(one, weights) for one in self.rankings]
+        figures = {
+            "ap50": each[0],
+            "ap": np.mean(each, axis=0),
+            "olrp": det.optimal_lrp(self.rankings[0], weights),
+            **{
+                f"ap50_{size}": det.average_precision(one, weights)
+                for size, one in self.by_size.items()
+            },
+        }
+        self._drawn = [(weights, figures), *self._drawn[:3]]
+        return figures
 
 
 @dataclass(frozen=True, eq=False)
