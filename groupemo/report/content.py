@@ -73,15 +73,12 @@ class Content:
     labelled: Mapping[str, int]
     sections: Sequence[Section]
     failures: Sequence[tuple[str, str, Sequence[str]]]
-    files: Sequence[str] = ()
+
+    def __contains__(self, name: str) -> bool:
+        return any(section.id == name for section in self.sections)
 
     def __getitem__(self, name: str) -> Any:
         return next(section.data for section in self.sections if section.id == name)
-
-    @property
-    def gallery(self) -> Any:
-        """The pictures of errors."""
-        return self["gallery"]
 
     @property
     def photos(self) -> int:
@@ -138,18 +135,12 @@ class Content:
         """Whether any run has stand-in weights."""
         return self.grid.stand_in
 
-    @property
-    def pdf(self) -> bool:
-        """Whether there is a PDF beside the page."""
-        return "report.pdf" in self.files
-
 
 def describe(
     evaluation: Evaluation,
     *,
     show_faces: bool = False,
     title: str | None = None,
-    files: Sequence[str] = (),
 ) -> Content:
     """Return what a report on an evaluation says, its pictures included.
 
@@ -158,8 +149,6 @@ def describe(
     evaluation : Evaluation
     show_faces : bool
     title : str, optional
-    files : sequence of str
-        Names of the files beside the page.
     """
     grid = Grid(evaluation, show_faces)
     made = [Section(name, heading, build(grid)) for name, (heading, build) in SECTIONS.items()]
@@ -171,7 +160,6 @@ def describe(
         labelled=_labelled(evaluation),
         sections=[section for section in made if section.data is not None],
         failures=failures(evaluation),
-        files=files,
     )
 
 

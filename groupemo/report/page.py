@@ -12,6 +12,7 @@ from groupemo.evaluation import Evaluation
 from groupemo.files import write_atomically
 from groupemo.plugins import is_stand_in
 from groupemo.report.content import describe
+from groupemo.report.tables import write_tables
 from groupemo.report.words import STAND_IN, number, percent, points, span
 
 if TYPE_CHECKING:
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = ["render", "write_report"]
 
-FILES = (
-    "table.csv", "figures.csv", "per_class.csv", "comparisons.csv", "per_photo.csv",
-    "faces.csv", "labels.csv", "analyses.jsonl", "manifest.json",
+SAVED = (
+    "table.csv", "per_class.csv", "per_photo.csv", "faces.csv", "labels.csv", "analyses.jsonl",
+    "manifest.json",
 )  # fmt: skip
-"""What may lie beside the page and `report.md`, in the order it is named there."""
+"""What `Evaluation.save` writes."""
 
 
 def write_report(
@@ -36,7 +37,8 @@ def write_report(
     """Write an evaluation as a page, as Markdown and as tables.
 
     The folder holds everything: `index.html` (one file that needs no other and no
-    network), `report.md`, and what `Evaluation.save` writes, from which
+    network), `report.md`, its figures as tidy tables (`groupemo.report.tables`; Parquet,
+    too, where pyarrow is installed), and what `Evaluation.save` writes, from which
     `load_evaluation` makes the same report again.
 
     Parameters
@@ -60,10 +62,11 @@ def write_report(
         If the folder cannot be written.
     """
     target = evaluation.save(folder)
-    files = ["report.md", *(name for name in FILES if (target / name).exists())]
-    content = describe(evaluation, show_faces=show_faces, title=title, files=files)
+    content = describe(evaluation, show_faces=show_faces, title=title)
+    files = ["report.md", *write_tables(content, target), *SAVED]
+    page = render("page.html", content=content, files=files)
     write_atomically(target / "report.md", render("report.md", content=content).encode())
-    return write_atomically(target / "index.html", render("page.html", content=content).encode())
+    return write_atomically(target / "index.html", page.encode())
 
 
 def render(template: str, **values: Any) -> str:

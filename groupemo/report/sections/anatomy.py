@@ -17,7 +17,7 @@ from groupemo.report.grid import Grid, Run
 from groupemo.report.words import known
 from groupemo.scores import Scores
 
-__all__ = ["Ablation", "Anatomy", "Gain", "Part", "RunAnatomy", "anatomy"]
+__all__ = ["Ablation", "Anatomy", "Gain", "Part", "RunAnatomy", "anatomy", "run_anatomy"]
 
 
 @dataclass(frozen=True)

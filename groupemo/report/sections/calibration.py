@@ -20,6 +20,9 @@ CURVES = 6
 POINTS = 120
 """Points of a curve at most."""
 
+FEWEST = 20
+"""A curve starts with this many faces: of fewer, the risk is one face's."""
+
 KEPT = (1.0, 0.8, 0.5)
 """Shares of the faces answered, in the table."""
 
@@ -71,10 +74,12 @@ def calibration(grid: Grid) -> Calibration | None:
 
 def _curve(run: Run) -> Curve:
     found = cal.risk_coverage(run.scores.answers)
-    chosen = np.unique(np.linspace(0, len(found.coverage) - 1, POINTS).round().astype(int))
+    last = len(found.coverage) - 1
+    first = min(int(np.searchsorted(found.coverage, FEWEST / len(run.scores.answers))), last)
+    chosen = np.unique(np.linspace(first, last, POINTS).round().astype(int))
     kept = []
     for share in KEPT:
-        at = min(int(np.searchsorted(found.coverage, share - 1e-9)), len(found.coverage) - 1)
+        at = min(int(np.searchsorted(found.coverage, share - 1e-9)), last)
         kept.append((float(found.threshold[at]), float(found.risk[at])))
     points = list(zip(found.coverage[chosen].tolist(), found.risk[chosen].tolist(), strict=True))
     figures = [run.estimates[name] for name in FIGURES if name in run.estimates]

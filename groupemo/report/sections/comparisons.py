@@ -42,7 +42,7 @@ class Comparisons:
 
     Parameters
     ----------
-    sentence : str
+    found : groupemo.comparison.Comparisons
     runs : sequence of Run
     matrix : sequence of rows of Cell
         None where a run meets itself.
@@ -50,7 +50,7 @@ class Comparisons:
         The surest first.
     """
 
-    sentence: str
+    found: Found
     runs: Sequence[Run]
     matrix: Sequence[Sequence[Cell | None]]
     rows: Sequence[Row]
@@ -69,7 +69,7 @@ def comparisons(grid: Grid) -> Comparisons | None:
         cells[by_pair[a], by_pair[b]] = Cell(gain, bool(survives))
         cells[by_pair[b], by_pair[a]] = Cell(-gain, bool(survives))
     return Comparisons(
-        found.sentence(),
+        found,
         runs,
         [[cells.get((row, column)) for column in runs] for row in runs],
         sorted(_rows(found, by_pair), key=lambda row: -abs(row.gain[0]) if row.survives else 1),

@@ -50,6 +50,7 @@ class Group:
 class Panel:
     """One way to cut the faces."""
 
+    by: str
     title: str
     figure: Figure
     groups: Sequence[Group]
@@ -69,7 +70,10 @@ class Slices:
 
 
 def slices(grid: Grid) -> Slices | None:
-    """Return the slices of the first run; None where no way to cut leaves two groups."""
+    """Return the slices of the first run; None where no cut leaves two groups with support.
+
+    The label file's own columns are always there.
+    """
     run = grid.candidates[0]
     near = len(run.scores.photos) <= MOST_PHOTOS
     panels = list(_panels(grid, run, near))
@@ -90,11 +94,11 @@ def _panels(grid: Grid, run: Run, near: bool) -> Iterator[Panel]:
             Group(one["group"], one["value"], one["low"], one["high"], one["n"], one["enough"])
             for one in found.frame[found.frame["figure"] == name].to_dict("records")
         ]
-        if sum(group.name != cut.UNKNOWN and known(group.value) for group in groups) > 1:
-            gap = found.gaps[found.gaps["figure"] == name].iloc[0]
+        gap = found.gaps[found.gaps["figure"] == name].iloc[0]
+        if known(gap.gap) or (by in own and groups):
             told = _gap(gap.gap, gap.low, gap.high, str(gap.best), str(gap.worst))
             few = not all(group.enough for group in groups)
-            yield Panel(TITLES.get(by, by), FIGURES[name], groups, told, few)
+            yield Panel(by, TITLES.get(by, by), FIGURES[name], groups, told, few)
 
 
 def _gap(gap: float, low: float, high: float, best: str, worst: str) -> str:
