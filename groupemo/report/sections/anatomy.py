@@ -75,7 +75,7 @@ class Anatomy:
 
 def anatomy(grid: Grid) -> Anatomy | None:
     """Return every run's errors; None where nothing was judged."""
-    each = [_run(run, mend=run in grid.candidates) for run in grid.runs]
+    each = [run_anatomy(run, mend=run in grid.candidates) for run in grid.runs]
     if not any(part.count for one in each for part in one.parts):
         return None
     filled = {part.name for one in each for part in one.parts if part.count}
@@ -95,7 +95,8 @@ def _ablations(grid: Grid) -> Iterator[Ablation]:
             yield Ablation(run, first["value"], losses)
 
 
-def _run(run: Run, *, mend: bool) -> RunAnatomy:
+def run_anatomy(run: Run, *, mend: bool = True) -> RunAnatomy:
+    """Return one run's errors; without gains unless `mend`."""
     scores = run.scores
     found = [
         bins.anatomy(
