@@ -39,9 +39,9 @@ for (const dialog of document.querySelectorAll(".viewer")) {
     const missed = data.bins.indexOf("missed");
     counts[missed] = seen.faces.filter((bin) => bin === missed).length;
     stage.replaceChildren(image);
+    boxOn(photo, card.dataset.box.split(" "), "target");
     photo.faces.forEach((face, row) => boxOn(photo, face, unfound(seen.faces[row]) ? `face ${hue(seen.faces[row])}` : "face", face[4]));
     seen.found.forEach((one) => boxOn(photo, one, hue(one[4]), one[5]));
-    boxOn(photo, card.dataset.box.split(" "), "target");
     const told = [["face", photo.faces.length, "labelled"], ...counts.map((count, bin) => [hue(bin), count, data.bins[bin]])].filter(([, count]) => count);
     legend.replaceChildren(...told.map(([className, count, word]) => make("li", "", make("span", `swatch ${className}`), `${word} ${count}`)));
     stage.setAttribute("aria-label", `${photo.name}, boxes of ${pick.selectedOptions[0].text}: ${told.map(([, count, word]) => `${word} ${count}`).join(", ")}`);
