@@ -187,7 +187,6 @@ def _labelled(rng: np.random.Generator) -> LabelledFaces:
         labels,
         votes if rng.random() < 0.7 else None,
         complete=bool(rng.random() < 0.8),
-        extra={"light": rng.choice(["day", "night"], m)},
     )
 
 

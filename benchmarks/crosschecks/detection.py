@@ -97,9 +97,16 @@ def coco_precision(library: str, case: Case) -> np.ndarray:
     return np.where(mean < 0, np.nan, mean)
 
 
-def of_any_size(least: slice, library: str, case: Case) -> float:
-    """Return the mean average precision over some of COCO's IoUs."""
-    return coco_precision(library, case)[least, 0].mean()
+AVERAGES = (
+    ("detection_ap50", slice(0, 1), 0),
+    ("detection_ap", slice(None), 0),
+    *((f"detection_ap50_{size}", slice(0, 1), SIZES.index(size)) for size in det.COCO_AREAS),
+)
+"""Figure, of which of COCO's IoUs, and of which of `SIZES`."""
+
+
+def mean_precision(least: slice, size: int, library: str, case: Case) -> float:
+    return coco_precision(library, case)[least, size].mean()
 
 
 @lru_cache(maxsize=8)
@@ -165,7 +172,8 @@ def least_localisation(case: Case) -> float:
         if one is None:
             continue
         shared = run.ious[one["image_id"], 1]
-        column = {face: place for place, face in enumerate(_faces(run, one["image_id"]))}
+        labelled_there = run.cocoGt.getAnnIds(imgIds=[one["image_id"]])
+        column = {face: place for place, face in enumerate(labelled_there)}
         faces += sum(not ignored for ignored in one["gtIgnore"])
         for rank, face in enumerate(one["dtMatches"][0]):
             if not one["dtIgnore"][0][rank]:
@@ -174,10 +182,6 @@ def least_localisation(case: Case) -> float:
     if not faces:
         return np.nan
     return min([1.0, *(_lrp([i for s, i in seen if s >= least], faces) for least, _ in seen)])
-
-
-def _faces(run: Any, image: int) -> list[int]:
-    return run.cocoGt.getAnnIds(imgIds=[image])
 
 
 def _lrp(ious: list[float], faces: int) -> float:
@@ -204,8 +208,8 @@ CHECKS = (
         partial(binary, sk.f1_score, lambda case: bool(case.rows)),
     ),
     *(
-        figure(name, f"{library} COCOeval", partial(of_any_size, least, library))
-        for name, least in (("detection_ap50", slice(0, 1)), ("detection_ap", slice(None)))
+        figure(name, f"{library} COCOeval", partial(mean_precision, least, size, library))
+        for name, least, size in AVERAGES
         for library in COCO
     ),
     *(
@@ -225,11 +229,11 @@ CHECKS = (
         lambda case: det.lrp_components(case.tally),
         lambda case: localisation(case)[1:],
     ),
-    Check(
-        "optimal LRP error at IoU .5",
-        "direct computation from pycocotools' pairs",
-        lambda case: det.optimal_lrp(overlaps(case).ranking(), case.weights),
+    figure(
+        "detection_olrp",
+        "direct computation from the formula, of pycocotools' pairs",
         least_localisation,
+        note="at an IoU of .5",
     ),
     figure(
         "detection_phantoms_per_photo",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any
 
@@ -104,12 +105,17 @@ def only_one_right(case: Case) -> tuple[int, int]:
     )
 
 
-def mcnemar(case: Case) -> float:
-    b, c = only_one_right(case)
+def mcnemar(b: int, c: int) -> float:
     if b == c:
         return 1.0
     table = [[0, b], [c, 0]]
     return contingency_tables.mcnemar(table, exact=b + c < 25, correction=True).pvalue
+
+
+def few_and_many(test: Callable[[int, int], float], case: Case) -> list[float]:
+    """Return the p-values of the case's counts, and of ten times as many."""
+    b, c = only_one_right(case)
+    return [test(b, c), test(10 * b, 10 * c)]
 
 
 def some_p_values(case: Case) -> list[float]:
@@ -147,8 +153,8 @@ CHECKS = (
     Check(
         "McNemar's p-value",
         "statsmodels mcnemar",
-        lambda case: paired.mcnemar(*only_one_right(case)),
-        mcnemar,
+        partial(few_and_many, paired.mcnemar),
+        partial(few_and_many, mcnemar),
         note="against always answering happy; exact below 25 faces; 1 where both are equal",
     ),
     Check(
