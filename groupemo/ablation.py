@@ -32,7 +32,7 @@ from groupemo.errors import OptionError
 from groupemo.faces import Faces
 from groupemo.figures import FIGURES, Figure, Weighed
 from groupemo.labels import Labels
-from groupemo.metrics.uncertainty import DRAWS, draw_weights, interval, leave_one_out
+from groupemo.metrics.uncertainty import DRAWS, interval, weightings
 from groupemo.scores import Judged, Scores, judge_run
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def ablation(
     n = len(chain[0].photos)
     values, drawn, jackknife = (
         np.stack([chosen.of(Weighed(step, weights)) for step in chain])
-        for weights in (np.ones((1, n)), draw_weights(n, draws=draws, seed=seed), leave_one_out(n))
+        for weights in weightings(n, draws, seed)
     )
     gains, drawn_gains, jackknife_gains = (
         np.diff(each, axis=0, prepend=each[:1]) * (1 if chosen.higher_is_better else -1)

@@ -23,7 +23,7 @@ from groupemo.figures import FIGURES, Figure, Weighed
 from groupemo.labels import LabelledFaces
 from groupemo.metrics.paired import holm, mcnemar, p_value
 from groupemo.metrics.tally import NONE
-from groupemo.metrics.uncertainty import DRAWS, Weights, draw_weights, interval, leave_one_out
+from groupemo.metrics.uncertainty import DRAWS, Weights, interval, weightings
 from groupemo.scores import Judged, Scores
 
 if TYPE_CHECKING:
@@ -269,7 +269,7 @@ def compare(
     chosen = [_named(name, FIGURES) for name in figures]
     runs, shared, left_out = _on_shared_photos([a, b])
     _check_comparable(*runs)
-    weights = _weights(len(shared), draws, seed)
+    weights = weightings(len(shared), draws, seed)
     drawn = [_drawn(run, chosen, weights) for run in runs]
     right_a, right_b = (np.concatenate([_right(one) for one in run.photos]) for run in runs)
     return Comparison(
@@ -320,7 +320,7 @@ def compare_all(
         return Comparisons(chosen, (), (), ())
     draws = draws or max(DRAWS, round(2 * len(pairs) / ALPHA))
     runs, shared, _ = _on_shared_photos(competing)
-    weights = _weights(len(shared), draws, seed)
+    weights = weightings(len(shared), draws, seed)
     drawn = [_drawn(run, [chosen], weights)[figure] for run in runs]
     return Comparisons(
         chosen,
@@ -481,18 +481,14 @@ def _same_labels(one: LabelledFaces, other: LabelledFaces) -> bool:
     )
 
 
-def _weights(n: int, draws: int, seed: int) -> Weights:
-    """Return all a difference needs: the figure itself, its draws, and its jackknife."""
-    return np.concatenate(
-        [np.ones((1, n)), draw_weights(n, draws=draws, seed=seed), leave_one_out(n)]
-    )
-
-
 def _drawn(
-    run: Scores, figures: Iterable[Figure], weights: Weights
+    run: Scores, figures: Iterable[Figure], weights: Iterable[Weights]
 ) -> dict[str, NDArray[np.float64]]:
-    weighed = Weighed(run, weights)
-    return {figure.name: figure.of(weighed) for figure in figures}
+    """Return all a difference needs, end to end: the figure itself, its draws, its jackknife."""
+    weighed = [Weighed(run, each) for each in weights]
+    return {
+        figure.name: np.concatenate([figure.of(each) for each in weighed]) for figure in figures
+    }
 
 
 def _difference(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakValueDictionary
 
@@ -23,27 +23,12 @@ from groupemo.metrics import detection as det
 from groupemo.metrics.answers import Answers
 from groupemo.metrics.group import Groups, groups
 from groupemo.metrics.tally import IGNORED, NONE, Outcome, Tally, answers, count, judge
-from groupemo.metrics.uncertainty import (
-    DRAWS,
-    Weights,
-    draw_weights,
-    interval,
-    leave_one_out,
-)
+from groupemo.metrics.uncertainty import DRAWS, Weights, interval, weightings
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Detections", "Judged", "Scores", "judge_run", "weightings"]
-
-
-@lru_cache(maxsize=4)
-def weightings(n: int, draws: int, seed: int) -> tuple[Weights, Weights, Weights]:
-    """Return the weights of the figure itself, of its draws, and of its jackknife."""
-    every = np.ones((1, n)), draw_weights(n, draws=draws, seed=seed), leave_one_out(n)
-    for weights in every:
-        weights.setflags(write=False)
-    return every
+__all__ = ["Detections", "Judged", "Scores", "judge_run"]
 
 
 @dataclass(frozen=True, eq=False)

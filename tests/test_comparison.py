@@ -18,7 +18,7 @@ from groupemo.comparison import WATCHED, Difference, amount, compare_all, joined
 from groupemo.errors import AnalysisError, LabelError, OptionError
 from groupemo.figures import FIGURES
 from groupemo.metrics.paired import p_value
-from groupemo.metrics.uncertainty import draw_weights, interval, leave_one_out
+from groupemo.metrics.uncertainty import draw_weights, interval, leave_one_out, weightings
 
 MACRO, LOSS, RECALL = (FIGURES[name] for name in
                        ("end_to_end_macro_f1", "matched_log_loss", "detection_recall"))  # fmt: skip
@@ -384,11 +384,11 @@ def test_what_is_undefined_is_not_tested():
 def test_there_are_draws_enough_for_one_to_survive(monkeypatch, runs, draws):
     asked = []
 
-    def recorded(n, **options):
-        asked.append(options["draws"])
-        return draw_weights(n, draws=2)
+    def recorded(n, draws, seed):
+        asked.append(draws)
+        return weightings(n, 2, seed)
 
-    monkeypatch.setattr(groupemo.comparison, "draw_weights", recorded)
+    monkeypatch.setattr(groupemo.comparison, "weightings", recorded)
     compare_all(drawn_at_random(n=2, backends=[f"{i}" for i in range(runs)]).scores)
     assert asked == [draws]
     assert runs * (runs - 1) / 2 / (draws + 1) < groupemo.comparison.ALPHA

@@ -219,8 +219,8 @@ def _calibration_error(
         where[:, column] = _bin(probs[:, column], _edges(probs[:, column], bins, adaptive))
     gaps = np.zeros((answers.n, len(columns), bins))
     np.add.at(gaps, (answers.photo[:, None], columns, where), true - probs)
-    drawn = np.abs(weights @ gaps.reshape(answers.n, len(columns) * bins)).sum(axis=1) / len(columns)
-    return ratio(drawn, weights @ np.bincount(answers.photo, minlength=answers.n))
+    drawn = np.abs(weights @ gaps.reshape(answers.n, len(columns) * bins)).sum(axis=1)
+    return ratio(drawn / len(columns), weights @ np.bincount(answers.photo, minlength=answers.n))
 
 
 def _edges(values: Floats, bins: int, adaptive: bool) -> Floats:

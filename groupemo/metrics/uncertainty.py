@@ -33,7 +33,9 @@ What an interval does not know
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 from typing import Literal
 
@@ -50,9 +52,11 @@ __all__ = [
     "Weights",
     "defined",
     "draw_weights",
+    "estimate",
     "interval",
     "leave_one_out",
     "weigh",
+    "weightings",
 ]
 
 Floats = NDArray[np.float64]
@@ -91,6 +95,36 @@ def draw_weights(
 def leave_one_out(n: int) -> Weights:
     """Return the weights of the jackknife, shape (n, n): each row leaves one photo out."""
     return 1.0 - np.eye(n)
+
+
+@lru_cache(maxsize=4)
+def weightings(n: int, draws: int = DRAWS, seed: int = 0) -> tuple[Weights, Weights, Weights]:
+    """Return all weights an estimate takes: of the figure, of its draws, of its jackknife.
+
+    Equal arguments give the same arrays, which are not to be written to.
+    """
+    every = np.ones((1, n)), draw_weights(n, draws=draws, seed=seed), leave_one_out(n)
+    for weights in every:
+        weights.setflags(write=False)
+    return every
+
+
+def estimate(
+    of: Callable[[Weights], Floats], n: int, *, draws: int = DRAWS, seed: int = 0
+) -> tuple[float, float, float]:
+    """Return a figure with its 95 % interval over photos: value, low, high.
+
+    Parameters
+    ----------
+    of : callable
+        Weights of shape (draws, n) -> the figure in each draw, shape (draws,).
+    n : int
+        Photos.
+    draws, seed : int
+    """
+    points, drawn, jackknife = map(of, weightings(n, draws, seed))
+    point = float(points[0])
+    return point, *interval(drawn, point=point, jackknife=jackknife)
 
 
 def weigh(stacked: Tally, weights: Weights) -> Tally:
