@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import isnan, nan
+from math import nan
 
 import numpy as np
+from numpy.typing import NDArray
 
-from groupemo.evaluation import Evaluation
+from groupemo.labels import Labels
 from groupemo.metrics import agreement as people
-from groupemo.metrics.uncertainty import draw_weights, interval, leave_one_out, weigh
+from groupemo.metrics.uncertainty import Weights, draw_weights, interval, leave_one_out, weigh
 from groupemo.report.grid import Grid
 
 __all__ = ["Agreement", "Measure", "agreement", "ceiling"]
@@ -23,8 +24,8 @@ class Measure:
     title: str
     text: str
     value: float
-    low: float = nan
-    high: float = nan
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -55,17 +56,11 @@ def agreement(grid: Grid) -> Agreement | None:
         return None
     return Agreement(
         found.faces,
-        [
-            *_ceilings(grid.evaluation),
-            Measure("Fleiss' kappa", "agreement beyond chance, faces count alike", found.fleiss),
-            Measure("Krippendorff's alpha", "agreement beyond chance, votes count alike",
-                    found.alpha),
-            Measure("vote entropy", "how split the votes of a face are, in nats", found.entropy),
-        ],
+        list(_measures(grid.evaluation.labels)),
         found.annotators,
         found.kappa.tolist(),
         found.shared.tolist(),
-    )  # fmt: skip
+    )
 
 
 def ceiling(grid: Grid, figure: str) -> float:
@@ -79,25 +74,36 @@ def ceiling(grid: Grid, figure: str) -> float:
     return float(values.get(figure.replace("end_to_end", "matched"), np.array([nan]))[0])
 
 
-CEILINGS: Mapping[str, str] = {
-    "matched_macro_f1": "human macro-F1",
-    "matched_accuracy": "human accuracy",
-    "matched_kappa": "human Cohen's kappa",
-}
+PERSON = "one annotator against the majority of the others"
+
+MEASURES: Mapping[str, tuple[str, str]] = {
+    "matched_macro_f1": ("human macro-F1", PERSON),
+    "matched_accuracy": ("human accuracy", PERSON),
+    "matched_kappa": ("human Cohen's kappa", PERSON),
+    "fleiss": ("Fleiss' kappa", "agreement beyond chance, faces count alike"),
+    "alpha": ("Krippendorff's alpha", "agreement beyond chance, votes count alike"),
+    "matched_soft_cross_entropy": (
+        "vote entropy", "how split a face's votes are, in nats; no cross-entropy with votes is less"
+    ),
+}  # fmt: skip
+"""What is shown, in words."""
 
 
-def _ceilings(evaluation: Evaluation) -> list[Measure]:
-    human = people.human_tally(people.ballots(evaluation.labels))
-    n = len(human.counts)
-    point, drawn, jackknife = (
-        people.ceilings(weigh(human, weights))
-        for weights in (np.ones((1, n)), draw_weights(n), leave_one_out(n))
+def _measures(labels: Labels) -> Iterator[Measure]:
+    cast = people.ballots(labels)
+    human = people.human_tally(cast)
+
+    def figures(weights: Weights) -> dict[str, NDArray[np.float64]]:
+        return {
+            **people.ceilings(weigh(human, weights)),
+            "fleiss": people.fleiss_kappa(cast, weights),
+            "alpha": people.krippendorff_alpha(cast, weights),
+        }
+
+    point, drawn, jackknife = map(
+        figures, (np.ones((1, cast.n)), draw_weights(cast.n), leave_one_out(cast.n))
     )
-    measures = []
-    for name, title in CEILINGS.items():
+    for name, (title, text) in MEASURES.items():
         value = float(point[name][0])
-        low, high = interval(drawn[name], point=value, jackknife=jackknife[name])
-        if not isnan(value):
-            text = "one annotator against the majority of the others"
-            measures.append(Measure(title, text, value, low, high))
-    return measures
+        bounds = interval(drawn[name], point=value, jackknife=jackknife[name])
+        yield Measure(title, text, value, *bounds)

@@ -115,7 +115,7 @@ def _frame(grid: Grid, lines: Sequence[Line]) -> list[str]:
     given = [run for run in grid.references if known(run.main.value)]
     told += [f"{run.backend} with the labelled boxes given reaches {number(run.main.value)}"
              for run in given if run.backend == grid.candidates[0].backend]  # fmt: skip
-    return [f"To compare: {listed(told)}."] if told else []
+    return [f"To compare: {'; '.join(told)}."] if told else []
 
 
 def _halves(best: Run) -> list[str]:

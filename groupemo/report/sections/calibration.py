@@ -11,6 +11,7 @@ from groupemo.figures import Estimate
 from groupemo.metrics import calibration as cal
 from groupemo.report.axes import Axis, axis
 from groupemo.report.grid import Grid, Run
+from groupemo.report.sections.table import Notes
 
 __all__ = ["Calibration", "Curve", "calibration"]
 
@@ -49,12 +50,14 @@ class Calibration:
         Shares of the faces answered.
     axis : Axis
         Of the risk.
+    notes : Notes
     """
 
     curves: Sequence[Curve]
     shown: int
     kept: Sequence[float]
     axis: Axis
+    notes: Notes
 
 
 FIGURES = ("matched_ece", "matched_adaptive_ece", "matched_classwise_ece", "matched_aurc")
@@ -69,7 +72,8 @@ def calibration(grid: Grid) -> Calibration | None:
         return None
     shown = min(CURVES, max(1, sum(run in grid.candidates for run in runs)))
     risks = [risk for curve in curves[:shown] for _, risk in curve.points]
-    return Calibration(curves, shown, KEPT, axis(risks, ticks=4))
+    notes = Notes.of(each for curve in curves for each in curve.figures)
+    return Calibration(curves, shown, KEPT, axis(risks, ticks=4), notes)
 
 
 def _curve(run: Run) -> Curve:

@@ -10,6 +10,7 @@ import numpy as np
 from groupemo.figures import FIGURES, Estimate, Figure
 from groupemo.metrics.group import rows
 from groupemo.report.grid import Grid, Run
+from groupemo.report.sections.table import Notes
 from groupemo.report.words import known
 
 __all__ = ["Group", "Row", "group"]
@@ -36,6 +37,7 @@ class Group:
     ----------
     columns : sequence of Figure
     rows : sequence of Row
+    notes : Notes
     run : Run
         Whose photos are drawn.
     dots : sequence of (labelled, answered)
@@ -49,6 +51,7 @@ class Group:
 
     columns: Sequence[Figure]
     rows: Sequence[Row]
+    notes: Notes
     run: Run
     dots: Sequence[tuple[float, float]]
     photos: int
@@ -71,9 +74,11 @@ def group(grid: Grid) -> Group | None:
         [int(((kinds[0] == labelled) & (kinds[1] == answered)).sum()) for answered in WORDS]
         for labelled in WORDS
     ]
+    each = [Row(one, [one.estimates[figure.name] for figure in columns]) for one in grid.runs]
     return Group(
         columns,
-        [Row(one, [one.estimates[figure.name] for figure in columns]) for one in grid.runs],
+        each,
+        Notes.of(estimate for row in each for estimate in row.estimates),
         run,
         [(float(x), float(y)) for x, y in dots[:: max(1, len(dots) // MOST)]],
         len(dots),

@@ -15,7 +15,7 @@ from groupemo.metrics.tally import ratio
 from groupemo.metrics.uncertainty import draw_weights, interval, leave_one_out
 from groupemo.report.grid import Grid, Run
 from groupemo.report.sections.table import OVER, Notes
-from groupemo.report.words import known, number, plural
+from groupemo.report.words import number, plural
 from groupemo.scores import Scores
 
 __all__ = ["Bin", "Cell", "ClassRow", "Pair", "Pairs", "Reliability", "pairs"]
@@ -103,10 +103,6 @@ def _pair(run: Run, shown: bool) -> Pair:
         (OVER[over], [run.estimates[each.name] for each in FIGURES.values() if each.over == over])
         for over in ("end_to_end", "detection", "group", "matched")
     ]
-    footnotes = Notes()
-    for each in (each for _, some in figures for each in some):
-        if not known(each.value):
-            footnotes.mark(each.figure.undefined)
     return Pair(
         run,
         shown,
@@ -115,7 +111,7 @@ def _pair(run: Run, shown: bool) -> Pair:
         _classes(run.scores),
         _reliability(run.scores),
         figures,
-        footnotes,
+        Notes.of(each for _, some in figures for each in some),
     )
 
 

@@ -30,7 +30,7 @@ TITLES: Mapping[str, str] = {
 PIXELS = ("sharpness", "brightness", "contrast")
 """Those that need the photos."""
 
-SHOWN = ("end_to_end_accuracy", "matched_accuracy", "detection_precision")
+SHOWN = ("end_to_end_accuracy", "detection_precision", "matched_accuracy")
 """The figure shown: the first of these that means something in a slice."""
 
 

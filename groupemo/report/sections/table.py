@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from string import ascii_lowercase
 
 from groupemo.figures import FIGURES, Estimate, Figure
 from groupemo.report.grid import Grid, Run
@@ -36,9 +37,11 @@ OVER = {
 class Notes(dict[str, str]):
     """Footnotes: a reason has one letter, however often it is given."""
 
-    def mark(self, reason: str) -> str:
-        """Return the letter of a reason."""
-        return self.setdefault(reason, chr(ord("a") + len(self) % 26))
+    @classmethod
+    def of(cls, estimates: Iterable[Estimate]) -> Notes:
+        """Return the reasons why some of these are not defined."""
+        lacking = (each.figure.undefined for each in estimates if not known(each.value))
+        return cls(zip(dict.fromkeys(lacking), ascii_lowercase, strict=False))
 
 
 @dataclass(frozen=True)
@@ -76,11 +79,7 @@ def table(grid: Grid) -> Table:
         Row(run, [run.estimates[figure.name] for figure in columns], _seconds(run))
         for run in grid.runs
     ]
-    notes = Notes()
-    for row in rows:
-        for each in row.estimates:
-            if not known(each.value):
-                notes.mark(each.figure.undefined)
+    notes = Notes.of(each for row in rows for each in row.estimates)
     groups = [(OVER[over], len(list(some))) for over, some in groupby(columns, lambda f: f.over)]
     return Table(groups, columns, rows, notes)
 
