@@ -63,7 +63,7 @@ def plan(
         print_json({**asdict(planned), "sentence": planned.sentence})
     else:
         print_table(
-            planned.title.capitalize(),
+            planned.title,
             ("Labelled photos>", f"Width of the {100 * planned.level:g} % interval>"),
             [(photos, f"{wide:.3f}") for photos, wide in planned.curve],
         )
