@@ -105,10 +105,11 @@ def our_temperature(case: Case) -> float:
 
 
 def vector_loss(logs: np.ndarray, labels: np.ndarray, at: np.ndarray) -> float:
-    """Return the cross-entropy with scales and biases `at`, and the prior on them."""
+    """Return the cross-entropy with scales and biases `at` and the prior on them, a face."""
     logits = at[:K] * logs + at[K:]
     costs = special.logsumexp(logits, axis=1) - logits[np.arange(len(labels)), labels]
-    return float(costs.sum() + ((at[:K] - 1) ** 2).sum() / 2 + (at[K:] ** 2).sum() / 2)
+    prior = (((at[:K] - 1) ** 2).sum() + (at[K:] ** 2).sum()) / 2
+    return float(costs.sum() + prior) / len(labels)
 
 
 def least_vector_loss(case: Case) -> float:
@@ -117,7 +118,7 @@ def least_vector_loss(case: Case) -> float:
         return np.nan
     loss = partial(vector_loss, np.log(np.maximum(probs, CLIP)), labels)
     start = np.repeat([1.0, 0.0], K)
-    return optimize.minimize(loss, start, method="BFGS", options={"gtol": 1e-6}).fun
+    return optimize.minimize(loss, start, method="BFGS", options={"gtol": 1e-8}).fun
 
 
 def our_vector_loss(case: Case) -> float:
@@ -159,7 +160,7 @@ CHECKS = (
     ),
     Check("temperature", "SciPy brentq on the slope", our_temperature, temperature, repeats=False),
     Check(
-        "least loss of vector scaling",
+        "least loss a face of vector scaling",
         "SciPy minimize, BFGS",
         our_vector_loss,
         least_vector_loss,
