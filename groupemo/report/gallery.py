@@ -120,7 +120,7 @@ def gallery(grid: Grid, *, budget: int = BUDGET) -> Gallery:
     budget : int
         Characters of pictures.
     """
-    runs = [run for run in grid.runs if run not in grid.floors]
+    runs = [run for run in grid.runs if not _constant(run)] or grid.runs
     views = [view(run) for run in runs]
     made = [list(mistakes(one)) for one in views]
     makers: dict[Mistake, list[Run]] = {}
@@ -140,8 +140,12 @@ def gallery(grid: Grid, *, budget: int = BUDGET) -> Gallery:
         runs=runs,
         photos=[_photo(name, source, views) for name, source in opened.items()],
         closed=sum(one is not None and not one.photo for one in taken.values()),
-        skipped=len(grid.floors),
+        skipped=len(grid.runs) - len(runs),
     )
+
+
+def _constant(run: Run) -> bool:
+    return run.backend.partition(":")[0] == "prior"
 
 
 def _pictures(grid: Grid, chosen: Sequence[Mistake], budget: int) -> dict[str, Pictures | None]:
