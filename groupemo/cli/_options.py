@@ -13,6 +13,7 @@ __all__ = [
     "Json",
     "MaxPixels",
     "Out",
+    "Pdf",
     "Photos",
     "ShowFaces",
     "Workers",
@@ -84,4 +85,5 @@ Out = Annotated[Path, typer.Option(metavar="DIR", help="The folder for the resul
 ShowFaces = Annotated[
     bool, typer.Option("--show-faces", help="Do not blur the faces in the report.")
 ]
+Pdf = Annotated[bool, typer.Option("--pdf", help="Write report.pdf, too.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -54,6 +54,7 @@ def evaluate(
     ] = False,
     out: opt.Out = Path("reports/evaluation"),
     show_faces: opt.ShowFaces = False,
+    pdf: opt.Pdf = False,
     workers: opt.Workers = None,
     max_pixels: opt.MaxPixels = MAX_PIXELS,
     as_json: opt.Json = False,
@@ -78,7 +79,7 @@ def evaluate(
             out=out,
             max_pixels=max_pixels,
         )
-        page = write_report(evaluation, out, show_faces=show_faces)
+        page = write_report(evaluation, out, show_faces=show_faces, pdf=pdf)
     _tell(evaluation, page, as_json)
 
 
@@ -88,13 +89,14 @@ def report(
         typer.Argument(metavar="DIR", help="What evaluate wrote (--out).", show_default=False),
     ],
     show_faces: opt.ShowFaces = False,
+    pdf: opt.Pdf = False,
     as_json: opt.Json = False,
 ) -> None:
     """Make the report of a saved evaluation again, without running a model."""
     from groupemo.evaluation import load_evaluation
     from groupemo.report import write_report
 
-    page = write_report(load_evaluation(folder), folder, show_faces=show_faces)
+    page = write_report(load_evaluation(folder), folder, show_faces=show_faces, pdf=pdf)
     if as_json:
         print_json({"report": page})
     else:

@@ -82,9 +82,9 @@ def plain(text: object) -> str:
     return str(text).replace("$", r"\$")
 
 
-def run_name(scores: Scores, width: int = 30) -> str:
+def run_name(scores: Scores, width: int = 34) -> str:
     """Return detector x backend, broken into lines."""
-    return plain(fill(" x ".join(scores.pair), width, break_long_words=True))
+    return plain(fill(" x ".join(scores.pair), width, break_on_hyphens=False))
 
 
 def counted(n: int, one: str) -> str:
@@ -133,10 +133,10 @@ def draw_dots(axes: Axes, dots: Sequence[Dot]) -> None:
             undefined(axes, row, dot.why)
 
 
-def undefined(axes: Axes, row: float, why: str) -> None:
+def undefined(axes: Axes, row: float, why: str, *, width: int = 60) -> None:
     """Say in a row why it is empty."""
     text = f"undefined: {why}" if why else "undefined"
-    axes.text(0.01, row, fill(text, 60), transform=axes.get_yaxis_transform(), va="center",
+    axes.text(0.01, row, fill(text, width), transform=axes.get_yaxis_transform(), va="center",
               fontsize=SMALL, color=QUIET)  # fmt: skip
 
 
@@ -145,6 +145,7 @@ def around(
 ) -> None:
     """Let the x axis hold 0 and the values, and nothing beyond the bounds."""
     ends = [0.0, *(value for value in values if math.isfinite(value))]
+    ends = ends if len(ends) > 1 else [0.0, 1.0]
     low, high = max(least, min(ends)), min(most, max(ends))
     margin = 0.03 * (high - low or 1.0)
     axes.set_xlim(low - margin, high + margin)

@@ -96,7 +96,7 @@ def plot_per_class(
         axes.plot(values, np.arange(k) + offset, marker, color=color, label=name, markersize=5)
         known |= np.isfinite(values)
     for row in np.flatnonzero(~known).tolist():
-        undefined(axes, row, "neither labelled nor answered")
+        undefined(axes, row, "neither labelled nor answered", width=30)
     axes.set(xlim=(-0.03, 1.03), xlabel=f"95 % interval over {len(scores.photos)} photos")
     heading(axes, _title(scores, over), legend=3)
     return axes
@@ -118,4 +118,4 @@ def _with_intervals(
 
 
 def _title(scores: Scores, over: str) -> str:
-    return f"{run_name(scores, 60)}, {over.replace('_', '-')}"
+    return f"{run_name(scores)}, {over.replace('_', '-')}"

@@ -41,11 +41,11 @@ def plot_reliability(scores: Scores, ax: Axes | None = None, *, adaptive: bool =
     ----------
     scores : Scores
     ax : Axes, optional
-        Its lower quarter goes to the counts.
+        Its lower fifth goes to the counts.
     adaptive : bool
         Bins of about equal count instead of equal width.
     """
-    axes = new_axes(ax, (4.8, 5.2))
+    axes = new_axes(ax, (4.8, 5.4))
     found = cal.reliability(scores.answers, adaptive=adaptive)
     filled = found.count > 0
     confidence, accuracy = found.confidence[filled], found.accuracy[filled]
@@ -54,18 +54,25 @@ def plot_reliability(scores: Scores, ax: Axes | None = None, *, adaptive: bool =
     for chosen, color, dashes in ((over, VERMILLION, "-"), (~over, BLUE, ":")):
         axes.vlines(confidence[chosen], confidence[chosen], accuracy[chosen], color=color,
                     linestyle=dashes, linewidth=3)  # fmt: skip
-    axes.plot(confidence, accuracy, "o-", color=BLACK, markersize=5, linewidth=1)
-    axes.set(xlim=(0, 1), ylim=(0, 1), ylabel="share of right answers")
+    axes.plot(confidence, accuracy, "o-", color=BLACK, markersize=5, linewidth=1, clip_on=False)
+    axes.set(xlim=(0, 1), ylim=(-0.4, 1), xlabel="confidence", ylabel="share of right answers")
+    axes.set_yticks(np.linspace(0, 1, 6))
     axes.grid(color=GRID)
     axes.set_axisbelow(True)
 
-    below = axes.inset_axes((0, -0.36, 1, 0.28), sharex=axes)
-    below.bar(found.edges[:-1], found.count, np.diff(found.edges), align="edge", color=GRAY,
-              edgecolor="white", linewidth=0.5)  # fmt: skip
-    below.set(xlabel="confidence", ylabel="faces")
-    below.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelbottom=False)
-    title = run_name(scores, 45)
+    counts = axes.inset_axes((0, 0, 1, 0.22))
+    counts.bar(
+        found.edges[:-1],
+        found.count,
+        np.diff(found.edges),
+        align="edge",
+        color=GRAY,
+        edgecolor="white",
+        linewidth=0.5,
+    )
+    counts.set(xlim=(0, 1), xticks=(), ylabel="faces")
+    counts.spines[["top", "right"]].set_visible(False)
+    title = run_name(scores)
     if not filled.any():
         note(axes, "no face with a known expression was found and answered")
         heading(axes, f"{title}, n = 0")
@@ -85,13 +92,15 @@ def plot_risk_coverage(runs: Scores | Iterable[Scores], ax: Axes | None = None) 
         A curve each, with its area (AURC, lower is better) in the legend.
     ax : Axes, optional
     """
-    axes, many = new_axes(ax, (5.6, 4.6)), as_runs(runs)
+    many = as_runs(runs)
+    axes = new_axes(ax, (5.6, 4 + 0.17 * len(many)))
     drawn = [scores for scores in many if len(scores.answers)]
     for scores, (color, dashes) in _styled(drawn):
         found = cal.risk_coverage(scores.answers)
         area = scores.estimates()["matched_aurc"]
         name = f"{run_name(scores, 60)}: AURC {_with_interval(area)}, n = {area.n}"
         axes.plot(found.coverage, found.risk, color=color, linestyle=dashes, label=name)
+        axes.plot(1, found.risk[-1], "o", color=color, clip_on=False)
     axes.set(xlim=(0, 1), ylim=(0, None), xlabel="coverage: share of the faces that is answered",
              ylabel="risk: share of those that is wrong")  # fmt: skip
     _finish(axes, drawn, many, "without an answer")
@@ -109,8 +118,8 @@ def plot_precision_recall(runs: Scores | Iterable[Scores], ax: Axes | None = Non
         One curve for each detector among them, with its AP50 in the legend.
     ax : Axes, optional
     """
-    axes = new_axes(ax, (5.6, 4.6))
     many = list({scores.detector: scores for scores in reversed(as_runs(runs))}.values())[::-1]
+    axes = new_axes(ax, (5.6, 4 + 0.17 * len(many)))
     drawn = [one for one in many if _ranking(one).faces.sum() and len(_ranking(one))]
     for scores, (color, dashes) in _styled(drawn):
         recall, precision = _precision_recall(_ranking(scores))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from textwrap import fill
 
 from matplotlib.axes import Axes
 
@@ -119,7 +120,7 @@ def plot_differences(found: Comparison | Comparisons, ax: Axes | None = None) ->
     over = f" (95 % interval over {counted(len(found.photos), 'photo')})"
     axes.set_xlabel(plain(label + over), fontsize=9)
     left_out = f"\n{MOST} of {len(dots)} are drawn" if len(dots) > MOST else ""
-    heading(axes, plain(title) + left_out)
+    heading(axes, plain(fill(title, 60)) + left_out)
     return axes
 
 

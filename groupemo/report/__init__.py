@@ -1,5 +1,5 @@
-"""An evaluation as a page, as Markdown, as tables, and inside a notebook."""
+"""An evaluation as a page, as Markdown, as tables, as a PDF, and inside a notebook."""
 
-from groupemo.report.page import write_report
+from groupemo.report.page import write_pdf, write_report
 
-__all__ = ["write_report"]
+__all__ = ["write_pdf", "write_report"]

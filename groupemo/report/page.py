@@ -12,13 +12,14 @@ from groupemo.evaluation import Evaluation
 from groupemo.files import write_atomically
 from groupemo.plugins import is_stand_in
 from groupemo.report.content import describe
+from groupemo.report.pdf import save_pdf
 from groupemo.report.tables import write_tables
 from groupemo.report.words import STAND_IN, number, percent, points, span
 
 if TYPE_CHECKING:
     import jinja2
 
-__all__ = ["render", "write_report"]
+__all__ = ["render", "write_pdf", "write_report"]
 
 SAVED = (
     "table.csv", "per_class.csv", "per_photo.csv", "faces.csv", "labels.csv", "analyses.jsonl",
@@ -33,6 +34,7 @@ def write_report(
     *,
     show_faces: bool = False,
     title: str | None = None,
+    pdf: bool = False,
 ) -> Path:
     """Write an evaluation as a page, as Markdown and as tables.
 
@@ -50,6 +52,8 @@ def write_report(
         Show faces as they are. By default every labelled or detected face is
         unrecognizable; one that nobody labelled or found may still show.
     title : str, optional
+    pdf : bool
+        Write `report.pdf`, too; see `groupemo.report.pdf`.
 
     Returns
     -------
@@ -63,10 +67,37 @@ def write_report(
     """
     target = evaluation.save(folder)
     content = describe(evaluation, show_faces=show_faces, title=title)
-    files = ["report.md", *write_tables(content, target), *SAVED]
+    paper = ["report.pdf"] if pdf else []
+    files = [*paper, "report.md", *write_tables(content, target), *SAVED]
     page = render("page.html", content=content, files=files)
     write_atomically(target / "report.md", render("report.md", content=content).encode())
-    return write_atomically(target / "index.html", page.encode())
+    index = write_atomically(target / "index.html", page.encode())
+    if pdf:
+        save_pdf(content, page, target / "report.pdf")
+    return index
+
+
+def write_pdf(
+    evaluation: Evaluation,
+    path: str | Path,
+    *,
+    show_faces: bool = False,
+    title: str | None = None,
+) -> Path:
+    """Write an evaluation's report as a PDF alone; parameters are those of `write_report`.
+
+    Returns
+    -------
+    Path
+        Of the PDF.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    content = describe(evaluation, show_faces=show_faces, title=title)
+    return save_pdf(content, render("page.html", content=content, files=[]), path)
 
 
 def render(template: str, **values: Any) -> str:

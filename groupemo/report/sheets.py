@@ -1,0 +1,277 @@
+"""The report on A4 sheets, drawn with matplotlib alone: for a PDF where there is no browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from textwrap import fill
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec, SubplotSpec
+
+from groupemo import plots
+from groupemo.plots._axes import GRID, QUIET, Dot, around, draw_dots, heading, plain
+from groupemo.report.content import Content
+from groupemo.report.grid import Run
+from groupemo.report.sections.slices import Panel
+from groupemo.report.sections.table import Notes
+from groupemo.report.words import DASH, known, number, plural, span
+
+__all__ = ["sheets"]
+
+A4 = (8.27, 11.69)
+"""Inches."""
+
+LEFT, BOTTOM, WIDTH, TOP = 0.07, 0.05, 0.86, 0.93
+"""Where the content of a sheet lies, in shares of it."""
+
+LETTERS = 104
+"""Letters of a line of text."""
+
+LINE = 0.0165
+"""Height of a line of text, as a share of the sheet."""
+
+ROW = 0.42
+"""Inches of a row in a plot of dots."""
+
+ROWS = 24
+"""Rows of a table on one sheet."""
+
+GROUPS = 14
+"""Rows of the table of groups, which shares its sheet."""
+
+CURVES = 6
+"""Curves in one plot."""
+
+PANELS = 6
+"""Plots of slices on one sheet."""
+
+
+def sheets(content: Content) -> list[Figure]:
+    """Return the sheets of a report, numbered."""
+    drawn = list(_sheets(content))
+    for at, sheet in enumerate(drawn, 1):
+        made = plain(f"groupemo {content.version}, {content.made}")
+        sheet.text(LEFT, 0.02, made, fontsize=8, color=QUIET)
+        sheet.text(LEFT + WIDTH, 0.02, f"{at} / {len(drawn)}", ha="right", fontsize=8, color=QUIET)
+    return drawn
+
+
+def _sheets(content: Content) -> Iterator[Figure]:
+    """Yield the sheets in the order of the page."""
+    runs = content.grid.runs
+    yield _first(content)
+    for start in range(0, len(runs), ROWS):
+        yield _table(content, start)
+    if content.count > 1:
+        sheet, grid = _sheet("Are the differences real?", heights=(1,))
+        plots.plot_differences(content.grid.evaluation.comparisons(), sheet.add_subplot(grid[0]))
+        yield sheet
+    yield from map(_pair, runs)
+    yield _anatomy(content)
+    yield from _ablations(content)
+    yield _curves(content)
+    if "slices" in content:
+        yield from _slices(content)
+    if "group" in content:
+        yield _group(content)
+    if "agreement" in content:
+        yield _agreement(content)
+    yield from _run(content)
+
+
+def _sheet(
+    title: str, heights: Sequence[float], *, columns: int = 1, lines: Sequence[str] = ()
+) -> tuple[Figure, GridSpec]:
+    """Return an empty sheet with its title and text, and the grid beneath them."""
+    sheet = Figure(figsize=A4)
+    sheet.text(LEFT, TOP + 0.02, plain(title), fontsize=15, weight="bold", va="bottom")
+    text = "\n".join(fill(line, LETTERS, break_on_hyphens=False) for line in lines)
+    sheet.text(LEFT, TOP, plain(text), fontsize=9.5, va="top", linespacing=1.45)
+    used = LINE * (text.count("\n") + 2) if text else 0.0
+    sheet.set_layout_engine(
+        "constrained", rect=(LEFT, BOTTOM, WIDTH, TOP - used - BOTTOM), h_pad=0.12, w_pad=0.1
+    )
+    return sheet, sheet.add_gridspec(len(heights), columns, height_ratios=heights)
+
+
+def _rows(count: int) -> tuple[float, float]:
+    """Return the heights of a plot of so many rows, and of what is left of the sheet."""
+    whole = A4[1] * (TOP - BOTTOM)
+    height = min(ROW * count + 1.6, whole - 0.5)
+    return height, whole - height
+
+
+def _first(content: Content) -> Figure:
+    grid = content.grid
+    told = [
+        f"{plural(content.photos, 'photo')}, {plural(content.faces, 'labelled face')}:"
+        f" {', '.join(f'{n} {word}' for word, n in content.labelled.items())}.",
+        f"{plural(len(content.detectors), 'detector')} and"
+        f" {plural(len(content.backends), 'backend')}; a face counts as found from an overlap"
+        f" (IoU) of {content.min_iou:g} on.",
+        "",
+        *content["answer"].sentences,
+    ]
+    if content.left_out:
+        told.append(f"Left out, for lack of labels or photo: {', '.join(content.left_out)}.")
+    sheet, spec = _sheet(content.title, _rows(content.count + 4), lines=told)
+    plots.plot_comparison(grid.evaluation, ax=sheet.add_subplot(spec[0]))
+    return sheet
+
+
+def _table(content: Content, start: int) -> Figure:
+    table = content["table"]
+    lines = [
+        "95 % intervals over photos beneath the figures. Log-loss in nats, lower is better.",
+        *_footnotes(table.notes),
+    ]
+    sheet, spec = _sheet("The figures", (1,), lines=lines)
+    heads = [fill(figure.full_title, 12, break_on_hyphens=False) for figure in table.columns]
+    rows = _cells(table.rows[start : start + ROWS], table.notes)
+    _text_table(sheet.add_subplot(spec[0]), ["", *heads], rows, inches=9.5)
+    return sheet
+
+
+def _pair(run: Run) -> Figure:
+    sheet, spec = _sheet(run.name, (1.15, 1), columns=2)
+    plots.plot_confusion(run.scores, sheet.add_subplot(spec[0, :]))
+    plots.plot_per_class(run.scores, sheet.add_subplot(spec[1, 0]))
+    plots.plot_reliability(run.scores, sheet.add_subplot(spec[1, 1]))
+    return sheet
+
+
+def _anatomy(content: Content) -> Figure:
+    height = min(ROW * content.count + 1.6, 6.5)
+    sheet, spec = _sheet("Where the errors come from", (height, 3.6, 9.5 - height))
+    plots.plot_anatomy(content.grid.evaluation, sheet.add_subplot(spec[0]))
+    plots.plot_gains(content.grid.candidates[0].scores, sheet.add_subplot(spec[1]))
+    return sheet
+
+
+def _ablations(content: Content) -> Iterator[Figure]:
+    """Yield whose the loss is, three runs a sheet."""
+    backends = {run.backend for run in content.grid.references}
+    runs = iter([run for run in content.grid.candidates if run.backend in backends])
+    while some := list(islice(runs, 3)):
+        sheet, spec = _sheet("Whose the loss is", (1, 1, 1))
+        for row, run in enumerate(some):
+            axes = sheet.add_subplot(spec[row])
+            plots.plot_ablation(content.grid.evaluation, run.detector, run.backend, ax=axes)
+        yield sheet
+
+
+def _curves(content: Content) -> Figure:
+    runs = [run.scores for run in content.grid.candidates]
+    title = "Detectors by their threshold, answers by their confidence"
+    more = len(runs) > CURVES
+    lines = [f"The first {CURVES} of {len(runs)} runs."] if more else []
+    sheet, spec = _sheet(title, (1, 1), lines=lines)
+    plots.plot_precision_recall(runs, sheet.add_subplot(spec[0]))
+    plots.plot_risk_coverage(runs[:CURVES], sheet.add_subplot(spec[1]))
+    return sheet
+
+
+def _slices(content: Content) -> Iterator[Figure]:
+    found = content["slices"]
+    panels = iter(found.panels)
+    while some := list(islice(panels, PANELS)):
+        faces, photos = found.least
+        lines = [f"{found.run.name}. Hollow: fewer than {faces} faces or {photos} photos."]
+        sheet, spec = _sheet("Where it does worse", (1, 1, 1), columns=2, lines=lines)
+        for at, panel in enumerate(some):
+            _panel(sheet, spec[at], panel)
+        yield sheet
+
+
+def _panel(sheet: Figure, place: SubplotSpec, panel: Panel) -> None:
+    axes, figure = sheet.add_subplot(place), panel.figure
+    draw_dots(
+        axes,
+        [
+            Dot(plain(fill(group.name, 18)), group.value, group.low, group.high, f"n = {group.n}",
+                "", filled=group.enough)
+            for group in panel.groups
+        ],
+    )  # fmt: skip
+    ends = [end for group in panel.groups for end in (group.value, group.low, group.high)]
+    around(axes, ends, figure.least, figure.most)
+    axes.set_xlabel(figure.full_title, fontsize=8)
+    heading(axes, plain(fill(f"{panel.title}. {panel.gap}", 44)))
+    axes.title.set_fontsize(8)
+
+
+def _group(content: Content) -> Figure:
+    found = content["group"]
+    notes = Notes.of(each for row in found.rows for each in row.estimates)
+    sheet, spec = _sheet("The group as a whole", (1, 0.8), lines=_footnotes(notes))
+    plots.plot_valence(found.run.scores, sheet.add_subplot(spec[0]))
+    heads = ["", *(fill(figure.title, 14) for figure in found.columns)]
+    _text_table(sheet.add_subplot(spec[1]), heads, _cells(found.rows[:GROUPS], notes), inches=4.2)
+    return sheet
+
+
+def _agreement(content: Content) -> Figure:
+    found = content["agreement"]
+    lines = [f"{plural(found.faces, 'face')} with two votes or more.", ""]
+    for one in found.measures:
+        within = span(one.low, one.high)
+        interval = f" (95 % interval {within})" if within else ""
+        lines.append(f"{one.title}: {number(one.value)}{interval}, {one.text}.")
+    return _sheet("How far people agree", (1,), lines=lines)[0]
+
+
+def _run(content: Content) -> Iterator[Figure]:
+    """Yield how to do it again, and what failed, as many lines a sheet as it holds."""
+    lines = [*content["run"].command.splitlines(), ""]
+    lines += [f"{name}: {value}" for name, value in content["run"].manifest]
+    if content.failures:
+        lines += ["", "Failures"]
+        lines += [
+            f"{photo}: {told} ({', '.join(pairs)})" for photo, told, pairs in content.failures
+        ]
+    broken = iter("\n".join(fill(line, LETTERS) for line in lines).splitlines())
+    while some := list(islice(broken, 48)):
+        yield _sheet("The run", (1,), lines=some)[0]
+
+
+def _cells(rows: Sequence[Any], notes: Notes) -> list[list[str]]:
+    """Return the rows of a table: each run's name, and its figures with their intervals."""
+    return [
+        [
+            fill(row.run.name, 26, break_on_hyphens=False),
+            *(
+                f"{number(each.value)}\n{span(each.low, each.high)}"
+                if known(each.value)
+                else f"{DASH} {notes[each.figure.undefined]}"
+                for each in row.estimates
+            ),
+        ]
+        for row in rows
+    ]
+
+
+def _footnotes(notes: Notes) -> list[str]:
+    return [f"{DASH} {letter}: undefined, {reason}" for reason, letter in notes.items()]
+
+
+def _text_table(
+    axes: Axes, heads: Sequence[str], rows: Sequence[Sequence[str]], *, inches: float
+) -> None:
+    """Write a table that hangs from the top of axes so many inches high."""
+    axes.set_axis_off()
+    first = 0.24
+    shares = [first, *[(1 - first) / (len(heads) - 1)] * (len(heads) - 1)]
+    table = axes.table(
+        [[plain(cell) for cell in row] for row in (heads, *rows)],
+        colWidths=shares,
+        loc="upper center",
+        cellLoc="right",
+        edges="B",
+    )
+    table.auto_set_font_size(False)
+    for (row, column), cell in table.get_celld().items():
+        cell.set(edgecolor=GRID, height=(0.55 if not row else 0.36) / inches)
+        cell.get_text().set(fontsize=7.5, ha="left" if not column else "right")
