@@ -68,3 +68,45 @@ def evaluation(folder, pairs=(("eye", "mind"), ("eye", "mind (stand-in)"))):
         )
     ]
     return Evaluation.of(Labels(labels), runs, manifest={"versions": {"groupemo": "<i>0</i>"}})
+
+
+def voted(folder, photos=12):
+    """Twelve photos alike, with votes, a column of the labeller's own, and all kinds of runs.
+
+    labelled:  happy (8 happy, 2 sad)   sad (6 sad, 4 neutral)   neutral (all 10), by day and night
+    eye        finds all but the last face, and in every second photo a stray box
+    mind       answers happy, neutral, neutral; guess, happy, happy, happy
+    labelled   is given the labelled boxes; prior always answers happy
+    """
+    votes = np.zeros((3, 7))
+    votes[[0, 0, 1, 1, 2], [HAPPY, SAD, SAD, NEUTRAL, NEUTRAL]] = 8, 2, 6, 4, 10
+    scenes = [
+        make_scene(["happy", "sad", "neutral"], name=f"photo_{i:02}.png") for i in range(photos)
+    ]
+    write_scenes(scenes, folder)
+    labels = {
+        scene.name: LabelledFaces(
+            scene.labelled.boxes,
+            scene.labelled.labels,
+            votes=votes,
+            extra={"light": ("day", "day", "night")},
+        )
+        for scene in scenes
+    }
+    words = {
+        "mind": ("happy", "neutral", "neutral"),
+        "guess": ("happy",) * 3,
+        "prior": ("happy",) * 3,
+    }
+    runs = []
+    for backend, answer in words.items():
+        for index, scene in enumerate(scenes):
+            stray = [[0, 0, 20, 20]] * (index % 2)
+            eye = np.concatenate([scene.labelled.boxes[:2], np.reshape(stray, (-1, 4))])
+            said = [*answer[:2], *answer[2:] * (index % 2)]
+            runs.append(analysis(scene, folder, eye, said, ("eye", backend)))
+            runs.append(
+                analysis(scene, folder, scene.labelled.boxes, answer, ("labelled", backend))
+            )
+    runs.sort(key=lambda one: (one.detector, one.backend))
+    return Evaluation.of(Labels(labels), runs)

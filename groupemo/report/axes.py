@@ -39,12 +39,17 @@ class Axis:
 UNIT = Axis(0.0, 1.0, 0.25)
 """From 0 to 1."""
 
+NARROW = 1e-4
+"""Values nearer to each other than this are drawn as one."""
+
 
 def axis(values: Iterable[float], *, least: float = 0.0, ticks: int = 5) -> Axis:
     """Return a scale with round ticks that holds the values and `least`; NaN are left out."""
     held = [*(value for value in values if math.isfinite(value)), least]
     low, high = min(held), max(held)
-    rough = (high - low or 1.0) / ticks
+    if high - low < NARROW:
+        high = low + 1.0
+    rough = (high - low) / ticks
     power = 10 ** math.floor(math.log10(rough))
     step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= rough * 0.999)
-    return Axis(step * math.floor(low / step), step * math.ceil((high or 1.0) / step), step)
+    return Axis(step * math.floor(low / step), step * math.ceil(high / step), step)

@@ -8,6 +8,7 @@ from groupemo.figures import Estimate
 from groupemo.plugins import STAND_IN as STAND_IN_LABEL
 
 __all__ = [
+    "DASH",
     "MINUS",
     "STAND_IN",
     "STAND_IN_LABEL",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from groupemo import slices as cut
 from groupemo.figures import FIGURES, Figure
@@ -48,14 +49,14 @@ class Group:
 
 @dataclass(frozen=True)
 class Panel:
-    """One way to cut the faces."""
+    """One way to cut the faces; `told` where two groups have support, `gap` in words."""
 
     by: str
     title: str
     figure: Figure
     groups: Sequence[Group]
+    told: bool
     gap: str
-    few: bool
 
 
 @dataclass(frozen=True)
@@ -88,21 +89,29 @@ def _panels(grid: Grid, run: Run, near: bool) -> Iterator[Panel]:
     for by in (*own, *TITLES):
         if by in PIXELS and not near:
             continue
-        found = cut.slices(run.scores, by, measured=measured)
-        name = next((name for name in SHOWN if (found.frame["figure"] == name).any()), "")
-        groups = [
-            Group(one["group"], one["value"], one["low"], one["high"], one["n"], one["enough"])
-            for one in found.frame[found.frame["figure"] == name].to_dict("records")
-        ]
-        gap = found.gaps[found.gaps["figure"] == name].iloc[0]
-        if known(gap.gap) or (by in own and groups):
-            told = _gap(gap.gap, gap.low, gap.high, str(gap.best), str(gap.worst))
-            few = not all(group.enough for group in groups)
-            yield Panel(by, TITLES.get(by, by), FIGURES[name], groups, told, few)
+        panel = _panel(run, by, measured)
+        if panel and (panel.told or by in own):
+            yield panel
 
 
-def _gap(gap: float, low: float, high: float, best: str, worst: str) -> str:
-    if not known(gap):
+def _panel(run: Run, by: str, measured: cut.Tones) -> Panel | None:
+    found = cut.slices(run.scores, by, measured=measured)
+    name = next((name for name in SHOWN if (found.frame["figure"] == name).any()), None)
+    if name is None:
+        return None
+    groups = [
+        Group(one["group"], one["value"], one["low"], one["high"], one["n"], one["enough"])
+        for one in found.frame[found.frame["figure"] == name].to_dict("records")
+    ]
+    (gap,) = found.gaps[found.gaps["figure"] == name].to_dict("records")
+    return Panel(by, TITLES.get(by, by), FIGURES[name], groups, known(gap["gap"]), _gap(gap))
+
+
+def _gap(gap: Mapping[Hashable, Any]) -> str:
+    if not known(gap["gap"]):
         return "Too few faces to say how far the groups are apart."
-    size, least, most = (number(100 * value, 1) for value in (gap, low, high))
-    return f"Worst gap: {size} points, {best} over {worst} (95 % interval {least} to {most})."
+    size, low, high = (number(100 * gap[name], 1) for name in ("gap", "low", "high"))
+    return (
+        f"Worst gap: {size} points, {gap['best']} over {gap['worst']}"
+        f" (95 % interval {low} to {high})."
+    )
