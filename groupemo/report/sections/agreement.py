@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from groupemo.labels import Labels
 from groupemo.metrics import agreement as people
-from groupemo.metrics.uncertainty import Weights, draw_weights, interval, leave_one_out, weigh
+from groupemo.metrics.uncertainty import Weights, interval, weigh, weightings
 from groupemo.report.grid import Grid
 
 __all__ = ["Agreement", "Measure", "agreement", "ceiling"]
@@ -100,9 +100,7 @@ def _measures(labels: Labels) -> Iterator[Measure]:
             "alpha": people.krippendorff_alpha(cast, weights),
         }
 
-    point, drawn, jackknife = map(
-        figures, (np.ones((1, cast.n)), draw_weights(cast.n), leave_one_out(cast.n))
-    )
+    point, drawn, jackknife = map(figures, weightings(cast.n))
     for name, (title, text) in MEASURES.items():
         value = float(point[name][0])
         bounds = interval(drawn[name], point=value, jackknife=jackknife[name])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from groupemo.metrics import anatomy as bins
 from groupemo.metrics import classification as cls
 from groupemo.metrics.tally import Tally
-from groupemo.metrics.uncertainty import draw_weights, interval, leave_one_out
+from groupemo.metrics.uncertainty import interval, weightings
 from groupemo.report.axes import Axis, axis
 from groupemo.report.grid import Grid, Run
 from groupemo.report.words import known
@@ -122,10 +122,9 @@ def _gains(scores: Scores, found: Sequence[bins.Anatomy], counts: dict[str, int]
          for one, each in zip(scores.photos, found, strict=True)),
         len(scores.classes),
     )  # fmt: skip
-    n = len(scores.photos)
     point, drawn, jackknife = (
         bins.gains(scores.stacked, run, _macro_f1, weights)
-        for weights in (np.ones((1, n)), draw_weights(n), leave_one_out(n))
+        for weights in weightings(len(scores.photos))
     )
     gains = []
     for name, value in point.items():

@@ -12,7 +12,7 @@ from groupemo.figures import FIGURES, Estimate, Weighed
 from groupemo.metrics import calibration as cal
 from groupemo.metrics import classification as cls
 from groupemo.metrics.tally import ratio
-from groupemo.metrics.uncertainty import draw_weights, interval, leave_one_out
+from groupemo.metrics.uncertainty import interval, weightings
 from groupemo.report.grid import Grid, Run
 from groupemo.report.sections.table import OVER, Notes
 from groupemo.report.words import number, plural
@@ -156,12 +156,12 @@ def _confusion(scores: Scores) -> tuple[list[str], list[tuple[str, list[Cell], i
 
 
 def _classes(scores: Scores) -> list[ClassRow]:
-    n, total = len(scores.photos), scores.tally
-    drawn, jackknife = (
+    total = scores.tally
+    (f1,), drawn, jackknife = (
         cls.f1(Weighed(scores, weights).tally, "end_to_end")
-        for weights in (draw_weights(n), leave_one_out(n))
+        for weights in weightings(len(scores.photos))
     )
-    f1, matched = cls.f1(total, "end_to_end"), cls.f1(total, "matched")
+    matched = cls.f1(total, "matched")
     precision, recall = cls.precision(total, "end_to_end"), cls.recall(total, "end_to_end")
     support, answered = cls.support(total, "end_to_end"), cls.answered(total, "end_to_end")
     return [
