@@ -131,6 +131,20 @@ def test_runs_that_answer_the_same_for_every_face_are_left_out(whole):
     assert "the same answer are not shown" in html(found)
 
 
+def test_the_page_starts_with_a_run_that_has_mistakes(tmp_path):
+    scene = make_scene(["happy", "sad"])
+    labels = write_scenes([scene], tmp_path)
+    runs = [
+        analysis(scene, tmp_path, scene.labelled.boxes, words, ("eye", name))
+        for name, words in (("a", ["happy", "sad"]), ("b", ["happy", "happy"]))
+    ]
+    found = made(Evaluation.of(labels, runs))
+    assert [run.backend for run in found.runs] == ["a", "b"]
+    assert found.first.backend == "b"
+    options = [one for one in Tags(html(found)).all("option") if "selected" in one]
+    assert [one["value"] for one in options] == ["2"]
+
+
 def test_the_cards_are_the_mistakes_of_the_scores(whole):
     evaluation = whole
     found = made(evaluation)

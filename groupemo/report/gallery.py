@@ -88,6 +88,11 @@ class Gallery:
         return [card for group in self.groups for card in group.cards]
 
     @property
+    def first(self) -> Run:
+        """The first run with a card: the page starts with its cards."""
+        return next(run for run in self.runs if any(run in card.runs for card in self.cards))
+
+    @property
     def labelled(self) -> list[str]:
         """The words faces on cards are labelled with."""
         return sorted({card.error.labelled for card in self.cards} - {""})
