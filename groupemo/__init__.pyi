@@ -26,6 +26,8 @@ from .pipeline import analyze_all as analyze_all
 from .pipeline import analyze_grid as analyze_grid
 from .pipeline import classify as classify
 from .pipeline import detect as detect
+from .planning import plan as plan
+from .planning import plan_ahead as plan_ahead
 from .plugins import Backend as Backend
 from .plugins import Detector as Detector
 from .plugins import get_backend as get_backend

@@ -38,6 +38,8 @@ from groupemo.scores import Scores, judge_run
 if TYPE_CHECKING:
     import pandas as pd
 
+    from groupemo.slices import Slices
+
 __all__ = ["Evaluation", "evaluate", "load_evaluation", "score"]
 
 
@@ -234,6 +236,19 @@ class Evaluation:
             )
         labelled = self[LABELLED, backend]
         return ablation(self.labels, found, labelled, figure, draws=draws, seed=seed)
+
+    def slices(self, detector: str, backend: str, by: str, **options: Any) -> Slices:
+        """Return a pair's figures on each group of faces, with intervals, and the worst gap.
+
+        `by` is size, sharpness, brightness, contrast, yaw, roll, score, emotion, photo,
+        or any column of the label file; see `groupemo.slices.slices`.
+        """
+        from groupemo.slices import PIXELS, slices, tones
+
+        scores = self[detector, backend]
+        if by in PIXELS:
+            options.setdefault("measured", tones(scores, self.photos))
+        return slices(scores, by, **options)
 
     def faces(self) -> pd.DataFrame:
         """Return `Scores.faces` of every pair, with columns detector and backend first."""

@@ -26,7 +26,7 @@ from groupemo.metrics.uncertainty import Weights, weigh
 if TYPE_CHECKING:
     from groupemo.scores import Scores
 
-__all__ = ["FIGURES", "HEADLINE", "Estimate", "Figure", "Weighed"]
+__all__ = ["FIGURES", "HEADLINE", "Counted", "Estimate", "Figure", "Weighed"]
 
 Floats = NDArray[np.float64]
 Over = Literal["detection", "matched", "end_to_end", "group"]
@@ -52,6 +52,18 @@ class Weighed:
         return weigh(self.scores.stacked, self.weights)
 
 
+@dataclass(frozen=True, eq=False)
+class Counted:
+    """Counts alone, as of a run with its errors mended: for figures that ask for no more.
+
+    Parameters
+    ----------
+    tally : Tally
+    """
+
+    tally: Tally
+
+
 @dataclass(frozen=True)
 class Figure:
     """One figure: what it is called, what it is taken over, and how it is made.
@@ -65,7 +77,7 @@ class Figure:
     over : str
         The denominator: "detection", "matched", "end_to_end", or "group" (photos).
     of : callable
-        `Weighed` -> shape (draws,); NaN where undefined.
+        `Weighed`, or `Counted` where counts suffice -> shape (draws,); NaN where undefined.
     count : callable
         `Scores` -> how many faces (`unit`) the figure stands on.
     undefined : str
@@ -80,7 +92,7 @@ class Figure:
     name: str
     title: str
     over: Over
-    of: Callable[[Weighed], Floats]
+    of: Callable[[Any], Floats]
     count: Callable[[Scores], Any]
     undefined: str
     higher_is_better: bool = True

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from groupemo.analysis import Analysis
 from groupemo.boxes import xyxy_to_xywh
 from groupemo.emotions import align_probs
-from groupemo.errors import LabelError
-from groupemo.figures import FIGURES, Estimate, Weighed
+from groupemo.errors import LabelError, OptionError
+from groupemo.figures import FIGURES, Counted, Estimate, Figure, Weighed
 from groupemo.labels import LabelledFaces, Labels, label_word
+from groupemo.metrics import anatomy
 from groupemo.metrics import classification as cls
 from groupemo.metrics import detection as det
 from groupemo.metrics.answers import Answers
@@ -187,6 +188,20 @@ class Scores:
             len(self.classes),
         )
 
+    @cached_property
+    def bins(self) -> tuple[anatomy.Anatomy, ...]:
+        """The bin of every labelled face and every detection, photo by photo."""
+        return tuple(
+            anatomy.anatomy(
+                one.labelled.boxes,
+                one.labelled.labels,
+                one.analysis.faces.boxes,
+                one.outcome,
+                min_iou=self.min_iou,
+            )
+            for one in self.photos
+        )
+
     def only(self, names: Iterable[str]) -> Scores:
         """Return the scores on the photos named, in that order."""
         known = {photo.analysis.photo: photo for photo in self.photos}
@@ -318,11 +333,66 @@ class Scores:
         `outcome` is one of correct, wrong emotion, abstained, unsure (found, but
         its expression is not known), phantom, ignored, missed. Boxes are x, y,
         w, h in pixels: the detection's, or the labelled one where it was missed.
+        `bin` is that of the error anatomy.
         """
         import pandas as pd
 
-        rows = [row for photo in self.photos for row in _face_rows(photo, self.classes)]
+        rows = [
+            row
+            for photo, bins in zip(self.photos, self.bins, strict=True)
+            for row in _face_rows(photo, bins, self.classes)
+        ]
         return pd.DataFrame(rows, columns=_FACE_COLUMNS)
+
+    def anatomy(
+        self, figure: str = "end_to_end_macro_f1", *, draws: int = DRAWS, seed: int = 0
+    ) -> pd.DataFrame:
+        """Return how many faces are in each bin, and what mending it would gain.
+
+        Every labelled face and every detection is in one bin; see
+        `groupemo.metrics.anatomy`. Bins are mended one at a time: gains do not add up.
+
+        Parameters
+        ----------
+        figure : str
+            A figure of the counts: of `groupemo.figures.FIGURES` those over
+            "end_to_end", and detection precision, recall and F1.
+        draws, seed : int
+            Of the bootstrap over photos.
+
+        Returns
+        -------
+        pd.DataFrame
+            A row a bin: labelled (faces), detected, gain (above 0 is better; NaN
+            where it cannot be mended), and low and high, its 95 % interval.
+
+        Raises
+        ------
+        OptionError
+            If the figure is not one of the counts.
+        """
+        import pandas as pd
+
+        chosen = _countable(figure)
+        run = anatomy.cases(
+            ((one.labelled.labels, one.outcome, each)
+             for one, each in zip(self.photos, self.bins, strict=True)),
+            len(self.classes),
+        )  # fmt: skip
+        sign = 1 if chosen.higher_is_better else -1
+        points, drawn, jackknife = (
+            anatomy.gains(self.stacked, run, lambda tally: sign * chosen.of(Counted(tally)), each)
+            for each in weightings(len(self.photos), draws, seed)
+        )
+        rows = []
+        for name, (labelled, detected) in zip(
+            anatomy.BINS, anatomy.bin_counts(self.bins).sum(axis=0), strict=True
+        ):
+            gain = float(points[name][0])
+            low, high = interval(drawn[name], point=gain, jackknife=jackknife[name])
+            rows.append((labelled, detected, gain, low, high))
+        columns = ["labelled", "detected", "gain", "low", "high"]
+        return pd.DataFrame(rows, pd.Index(anatomy.BINS, name="bin"), columns)
 
     def errors(self) -> pd.DataFrame:
         """Return the rows of `faces` that are wrong: wrong emotion, phantom, missed, abstained."""
@@ -335,12 +405,27 @@ _PHOTO_COLUMNS = [
 ]  # fmt: skip
 
 _FACE_COLUMNS = [
-    "photo", "outcome", "x", "y", "w", "h", "score", "iou", "labelled", "answered",
+    "photo", "outcome", "bin", "x", "y", "w", "h", "score", "iou", "labelled", "answered",
     "prob_answered", "prob_labelled",
 ]  # fmt: skip
 
 
-def _face_rows(photo: Judged, classes: tuple[str, ...]) -> Iterable[dict[str, Any]]:
+def _countable(name: str) -> Figure:
+    known = [
+        each.name for each in FIGURES.values()
+        if each.over == "end_to_end" or each.name in _COUNTED_DETECTION
+    ]  # fmt: skip
+    if name not in known:
+        raise OptionError(f"figure is {name!r}: expected one of {', '.join(known)}")
+    return FIGURES[name]
+
+
+_COUNTED_DETECTION = ("detection_precision", "detection_recall", "detection_f1")
+
+
+def _face_rows(
+    photo: Judged, bins: anatomy.Anatomy, classes: tuple[str, ...]
+) -> Iterable[dict[str, Any]]:
     outcome, faces = photo.outcome, photo.analysis.faces
     name = photo.analysis.photo
     for row, box in enumerate(xyxy_to_xywh(faces.boxes).tolist()):
@@ -349,6 +434,7 @@ def _face_rows(photo: Judged, classes: tuple[str, ...]) -> Iterable[dict[str, An
         yield {
             "photo": name,
             "outcome": _outcome_word(found, label, answer),
+            "bin": anatomy.BINS[bins.detected[row]],
             **dict(zip("xywh", box, strict=True)),
             "score": float(faces.scores[row]),
             "iou": float(outcome.iou[row]),
@@ -362,8 +448,13 @@ def _face_rows(photo: Judged, classes: tuple[str, ...]) -> Iterable[dict[str, An
     for row in np.flatnonzero(outcome.labelled == NONE).tolist():
         box = xyxy_to_xywh(photo.labelled.boxes[row])[0].tolist()
         word = label_word(int(photo.labelled.labels[row]))
-        yield {"photo": name, "outcome": "missed", **dict(zip("xywh", box, strict=True)),
-               "labelled": word}  # fmt: skip
+        yield {
+            "photo": name,
+            "outcome": "missed",
+            "bin": anatomy.BINS[bins.labelled[row]],
+            **dict(zip("xywh", box, strict=True)),
+            "labelled": word,
+        }
 
 
 def _reason(analysis: Analysis) -> str | None:

@@ -43,6 +43,7 @@ __all__ = [
     "BUILT_IN",
     "MIN_FACES",
     "MIN_PHOTOS",
+    "PIXELS",
     "Slices",
     "Tones",
     "slice_names",
@@ -65,6 +66,9 @@ DISTINCT = 6
 
 MAX_GROUPS = 12
 """A column of words with more distinct ones than this is not offered: they are notes."""
+
+PIXELS = ("sharpness", "brightness", "contrast")
+"""What takes the photos themselves to measure."""
 
 UNKNOWN = "unknown"
 """The group of faces without a value."""
@@ -372,7 +376,7 @@ def _values(scores: Scores, by: str, measured: Tones | None) -> list[_Values]:
     """Return a number or a word for each labelled face, or each detection, of each photo."""
     if by in _MEASURED:
         return [_MEASURED[by][1](one) for one in scores.photos]
-    if by in _TONES:
+    if by in PIXELS:
         known = tones(scores) if measured is None else measured
         return [known.get(one.analysis.photo, _blank(one))[by] for one in scores.photos]
     if not any(by in one.labelled.extra for one in scores.photos):
@@ -457,11 +461,10 @@ def _tone(one: Judged, photo: Photo | None) -> Mapping[str, NDArray[np.float64]]
 
 
 def _blank(one: Judged) -> Mapping[str, NDArray[np.float64]]:
-    return dict.fromkeys(_TONES, np.full(len(one.labelled), np.nan))
+    return dict.fromkeys(PIXELS, np.full(len(one.labelled), np.nan))
 
 
 _SIGNS = {"size": " px", "roll": "°"}
-_TONES = ("sharpness", "brightness", "contrast")
 _MEASURED: Mapping[str, tuple[_Unit, Callable[[Judged], _Values]]] = {
     "size": ("labelled", lambda one: traits.size(one.labelled.boxes)),
     "relative_size": ("labelled", _relative_size),
@@ -471,7 +474,7 @@ _MEASURED: Mapping[str, tuple[_Unit, Callable[[Judged], _Values]]] = {
     "score": ("detected", lambda one: one.analysis.faces.scores.astype(np.float64)),
 }
 
-BUILT_IN = (*_MEASURED, *_TONES, "photo")
+BUILT_IN = (*_MEASURED, *PIXELS, "photo")
 """What every run can be sliced by; a column of the label file so named is not reached.
 
 `size` is the side of the labelled box in pixels, `relative_size` over the photo's; `yaw`

@@ -13,6 +13,7 @@ import pytest
 from sklearn import metrics as sk
 
 import groupemo
+import groupemo.figures
 from groupemo.analysis import Analysis, Failure, load_analyses, save_analyses
 from groupemo.emotions import EMOTIONS
 from groupemo.errors import AnalysisError, LabelError, OptionError, PhotoError
@@ -154,6 +155,56 @@ def test_per_class_by_hand():
     assert table.loc["neutral", "end_to_end_recall"] == 0, "missed"
     assert table.loc["angry", "end_to_end_precision"] == 0, "a phantom costs precision"
     assert np.isnan(table.loc["disgust", "end_to_end_recall"]), "nobody is labelled disgust"
+
+
+def test_anatomy_by_hand():
+    scores = score(LABELS, ANSWERS)
+    bins = scores.anatomy("end_to_end_accuracy")
+    # happy and fear right, sad taken for happy, neutral missed, the last happy without answer
+    counts = {name: tuple(map(int, row)) for name, row in
+              zip(bins.index, bins[["labelled", "detected"]].to_numpy(), strict=True)}  # fmt: skip
+    lone = {"missed", "phantom", "duplicate", "localisation"}
+    assert counts["wrong emotion"] == counts["abstained"] == (1, 1)
+    assert sum(labelled for labelled, _ in counts.values()) == 5
+    assert bins.loc["wrong emotion", "gain"] == pytest.approx(1 / 5)
+    assert bins.loc["abstained", "gain"] == pytest.approx(1 / 5)
+    assert math.isnan(bins.loc["correct", "gain"])
+    faces = scores.faces()
+    assert faces["bin"].value_counts().to_dict() == {
+        name: max(both) for name, both in counts.items() if max(both)
+    }
+    assert faces.query("outcome == 'phantom'")["bin"].isin(lone).all()
+
+
+def test_anatomy_by_a_figure_of_the_detector():
+    # one of two faces is missed, one of two detections a phantom
+    run = score(
+        Labels({"a": labelled("happy ."), "b": labelled("sad")}),
+        [answered("a", ". happy"), answered("b", "sad")],
+    )
+    assert run.anatomy("detection_recall").loc["missed", "gain"] == pytest.approx(0.5)
+    assert run.anatomy("detection_precision").loc["phantom", "gain"] == pytest.approx(0.5)
+    with pytest.raises(OptionError, match=r"figure is 'matched_ece'.*end_to_end_macro_f1"):
+        run.anatomy("matched_ece")
+
+
+def test_every_figure_with_its_interval_its_number_and_its_reason():
+    table = Evaluation.of(LABELS, ANSWERS).figures().set_index("figure")
+    assert set(table.index) == set(groupemo.figures.FIGURES)
+    accuracy = table.loc["end_to_end_accuracy"]
+    assert (accuracy["value"], accuracy["n"], accuracy["unit"]) == (2 / 5, 5, "faces")
+    assert accuracy["low"] <= accuracy["value"] <= accuracy["high"]
+    assert accuracy["undefined"] == ""
+    votes = table.loc["matched_kl"]
+    assert math.isnan(votes["value"])
+    assert votes["undefined"] == "no found and answered face has votes"
+    assert table["value"].isna().equals(table["undefined"] != "")
+
+
+def test_slices_through_the_evaluation():
+    found = Evaluation.of(LABELS, ANSWERS).slices("d", "b", "emotion")
+    recall = found.frame.query("figure == 'detection_recall'").set_index("group")["value"]
+    assert set(recall.index) == {"happy", "sad", "neutral", "fear"}
 
 
 def test_unsure_faces_count_for_detection_only():
