@@ -207,13 +207,15 @@ def test_markdown_says_the_same_as_the_page(made, tmp_path):
     summary = [
         [html.unescape(cell).strip() for cell in line.strip("|").split("|")]
         for line in markdown.splitlines()
-        if line.startswith("| eye x mind")
+        if line.startswith("| eye x mind") and "[" in line
     ]
     assert [[cell.split()[0] for cell in row[1:]] for row in summary] == [
         [cell.split()[0] for cell in row[1:]] for row in shown
     ]
     for sentence in describe(made)["answer"].sentences:
         assert sentence in page.text
+    assert made.comparisons().sentence() in page.text
+    assert made.comparisons().sentence() in markdown.replace("\\", "")
 
 
 def test_what_is_undefined_is_a_dash_with_its_reason(made, tmp_path):

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from groupemo.boxes import area, iou_matrix
 from groupemo.labels import label_word
-from groupemo.metrics.anatomy import BINS, Anatomy, anatomy
+from groupemo.metrics.anatomy import BINS, Anatomy
 from groupemo.metrics.tally import NONE
 from groupemo.report.grid import Run
 from groupemo.report.pictures import Box, Part
@@ -121,17 +121,8 @@ class Mistake:
 
 def view(run: Run) -> View:
     """Return what became of every photo that was read."""
-    min_iou = run.scores.min_iou
-    return {
-        one.analysis.photo: (
-            one,
-            anatomy(
-                one.labelled.boxes, one.labelled.labels, one.analysis.faces.boxes, one.outcome,
-                min_iou=min_iou,
-            ),
-        )
-        for one in run.scores.photos
-    }  # fmt: skip
+    each = zip(run.scores.photos, run.scores.bins, strict=True)
+    return {judged.analysis.photo: (judged, bins) for judged, bins in each}
 
 
 def mistakes(run: View) -> Iterator[Mistake]:

@@ -14,7 +14,7 @@ from groupemo.plugins import is_stand_in
 from groupemo.report.content import describe
 from groupemo.report.pdf import save_pdf
 from groupemo.report.tables import write_tables
-from groupemo.report.words import STAND_IN, number, percent, points, span
+from groupemo.report.words import STAND_IN, number, p_value, percent, points, span
 
 if TYPE_CHECKING:
     import jinja2
@@ -120,6 +120,7 @@ def _templates() -> jinja2.Environment:
         "num": number,
         "percent": percent,
         "points": points,
+        "p": p_value,
         "span": lambda estimate: span(estimate.low, estimate.high),
         "tick": lambda value: f"{value:g}".replace("-", "\N{MINUS SIGN}"),
         "capital": lambda text: text[:1].upper() + text[1:],

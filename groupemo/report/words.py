@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from groupemo.comparison import p_words
 from groupemo.figures import Estimate
 from groupemo.plugins import STAND_IN as STAND_IN_LABEL
 
@@ -16,6 +17,7 @@ __all__ = [
     "known",
     "listed",
     "number",
+    "p_value",
     "percent",
     "plural",
     "points",
@@ -46,6 +48,11 @@ def percent(share: float) -> str:
 def points(value: float) -> str:
     """Return a difference with its sign, in points: hundredths."""
     return f"{100 * value:+.1f}".replace("-", MINUS) if known(value) else DASH
+
+
+def p_value(p: float) -> str:
+    """Return a p-value without its "p": ".004"; a dash where it is not defined."""
+    return p_words(p).removeprefix("p").strip(" =") if known(p) else DASH
 
 
 def span(low: float, high: float, places: int = 2) -> str:

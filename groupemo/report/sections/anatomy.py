@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from groupemo.metrics import anatomy as bins
-from groupemo.metrics import classification as cls
-from groupemo.metrics.tally import Tally
-from groupemo.metrics.uncertainty import interval, weightings
+from groupemo.metrics.anatomy import BINS, bin_counts
 from groupemo.report.axes import Axis, axis
-from groupemo.report.grid import Grid, Run
+from groupemo.report.grid import MAIN, Grid, Run
 from groupemo.report.words import known
-from groupemo.scores import Scores
 
 __all__ = ["Ablation", "Anatomy", "Gain", "Part", "RunAnatomy", "anatomy", "run_anatomy"]
 
@@ -79,7 +72,7 @@ def anatomy(grid: Grid) -> Anatomy | None:
     if not any(part.count for one in each for part in one.parts):
         return None
     filled = {part.name for one in each for part in one.parts if part.count}
-    names = [name for name in bins.BINS if name in filled]
+    names = [name for name in BINS if name in filled]
     gains = [gain for one in each for gain in one.gains]
     ends = [end for gain in gains for end in (gain.low, gain.value, gain.high)]
     return Anatomy(each, names, axis(ends), list(_ablations(grid)))
@@ -97,42 +90,23 @@ def _ablations(grid: Grid) -> Iterator[Ablation]:
 
 def run_anatomy(run: Run, *, mend: bool = True) -> RunAnatomy:
     """Return one run's errors; without gains unless `mend`."""
-    scores = run.scores
-    found = [
-        bins.anatomy(
-            one.labelled.boxes, one.labelled.labels, one.analysis.faces.boxes, one.outcome,
-            min_iou=scores.min_iou,
-        )
-        for one in scores.photos
-    ]  # fmt: skip
-    labelled, detected = bins.bin_counts(found).sum(axis=0).T
+    labelled, detected = bin_counts(run.scores.bins).sum(axis=0).T
     counts = {
         name: int(max(labelled[i], detected[i]))
-        for i, name in enumerate(bins.BINS)
+        for i, name in enumerate(BINS)
         if name != "not judged"
     }
     total = sum(counts.values()) or 1
     parts = [Part(name, count, count / total) for name, count in counts.items()]
-    return RunAnatomy(run, parts, _gains(scores, found, counts) if mend else [])
+    return RunAnatomy(run, parts, _gains(run, counts) if mend else [])
 
 
-def _gains(scores: Scores, found: Sequence[bins.Anatomy], counts: dict[str, int]) -> list[Gain]:
-    run = bins.cases(
-        ((one.labelled.labels, one.outcome, each)
-         for one, each in zip(scores.photos, found, strict=True)),
-        len(scores.classes),
-    )  # fmt: skip
-    point, drawn, jackknife = (
-        bins.gains(scores.stacked, run, _macro_f1, weights)
-        for weights in weightings(len(scores.photos))
-    )
-    gains = []
-    for name, value in point.items():
-        if known(float(value[0])) and counts[name]:
-            low, high = interval(drawn[name], point=float(value[0]), jackknife=jackknife[name])
-            gains.append(Gain(name, counts[name], float(value[0]), low, high))
+def _gains(run: Run, counts: Mapping[str, int]) -> list[Gain]:
+    """Return what mending each bin that holds anything would gain, the greatest gain first."""
+    rows = run.scores.anatomy(MAIN).reset_index().to_dict("records")
+    gains = [
+        Gain(row["bin"], counts[row["bin"]], row["gain"], row["low"], row["high"])
+        for row in rows
+        if known(row["gain"]) and counts[row["bin"]]
+    ]
     return sorted(gains, key=lambda gain: -gain.value)
-
-
-def _macro_f1(tally: Tally) -> NDArray[np.float64]:
-    return cls.macro(cls.f1(tally, "end_to_end"), cls.support(tally, "end_to_end"))

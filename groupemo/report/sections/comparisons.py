@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from groupemo.comparison import Comparisons as Found
-from groupemo.comparison import Difference, p_words
+from groupemo.comparison import Difference
 from groupemo.report.grid import MAIN, Grid, Run
 from groupemo.report.words import known
 
@@ -31,8 +31,8 @@ class Row:
     better: Run
     worse: Run
     gain: tuple[float, float, float]
-    p: str
-    corrected: str
+    p: float
+    corrected: float
     survives: bool
 
 
@@ -47,7 +47,7 @@ class Comparisons:
     matrix : sequence of rows of Cell
         None where a run meets itself.
     rows : sequence of Row
-        The surest first.
+        The surest first; `p` and `corrected` are p-values.
     """
 
     found: Found
@@ -72,8 +72,13 @@ def comparisons(grid: Grid) -> Comparisons | None:
         found,
         runs,
         [[cells.get((row, column)) for column in runs] for row in runs],
-        sorted(_rows(found, by_pair), key=lambda row: -abs(row.gain[0]) if row.survives else 1),
+        sorted(_rows(found, by_pair), key=_unsure),
     )
+
+
+def _unsure(row: Row) -> tuple[bool, float, float, float]:
+    """Sort the surest first, what cannot be tested last."""
+    return not known(row.corrected), row.corrected, row.p, -row.gain[0]
 
 
 def _rows(found: Found, runs: Mapping[tuple[str, str], Run]) -> list[Row]:
@@ -89,8 +94,4 @@ def _row(a: Run, b: Run, one: Difference, corrected: float, survives: bool) -> R
     gain, low, high = one.gain
     if gain < 0:
         a, b, (gain, low, high) = b, a, (-gain, -high, -low)
-    return Row(a, b, (gain, low, high), _p(one.p), _p(corrected), survives)
-
-
-def _p(value: float) -> str:
-    return p_words(value).removeprefix("p").strip(" =") if known(value) else ""
+    return Row(a, b, (gain, low, high), one.p, corrected, survives)

@@ -28,9 +28,6 @@ TITLES: Mapping[str, str] = {
 }
 """What slices are made by, besides the label file's own columns."""
 
-PIXELS = ("sharpness", "brightness", "contrast")
-"""Those that need the photos."""
-
 SHOWN = ("end_to_end_accuracy", "detection_precision", "matched_accuracy")
 """The figure shown: the first of these that means something in a slice."""
 
@@ -87,7 +84,7 @@ def _panels(grid: Grid, run: Run, near: bool) -> Iterator[Panel]:
     own = [name for name in cut.slice_names(run.scores) if name not in cut.BUILT_IN]
     measured = cut.tones(run.scores, grid.evaluation.photos) if near else {}
     for by in (*own, *TITLES):
-        if by in PIXELS and not near:
+        if by in cut.PIXELS and not near:
             continue
         panel = _panel(run, by, measured)
         if panel and (panel.told or by in own):
