@@ -120,7 +120,7 @@ def test_the_surest_come_first_and_no_run_has_more_than_its_share(tmp_path):
     assert [card.runs[0].backend for card in wrong.cards[:4]] == ["mind", "mood"] * 2
     assert sum(kind.most for kind in KINDS.values()) == 32
     page = " ".join(Tags(html(found)).words)
-    assert "20 of 40 shown, surest first" in page
+    assert "Of 40 by all runs 20 are pictured, surest first" in page
 
 
 def test_runs_that_answer_the_same_for_every_face_are_left_out(whole):

@@ -121,8 +121,8 @@ class Mistake:
 
 def view(run: Run) -> View:
     """Return what became of every photo that was read."""
-    each = zip(run.scores.photos, run.scores.bins, strict=True)
-    return {judged.analysis.photo: (judged, bins) for judged, bins in each}
+    pairs = zip(run.scores.photos, run.scores.bins, strict=True)
+    return {judged.analysis.photo: (judged, bins) for judged, bins in pairs}
 
 
 def mistakes(run: View) -> Iterator[Mistake]:

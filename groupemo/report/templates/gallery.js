@@ -27,7 +27,8 @@ for (const dialog of document.querySelectorAll(".viewer")) {
   };
   const boxOn = (photo, [left, top, right, bottom], className, text) => {
     const [x, y] = photo.size.map((side) => (pixels) => `${(100 * pixels) / side}%`);
-    const made = make("span", className, ...(text ? [make("i", "", text)] : []));
+    const edge = Math.min(top, photo.size[1] - bottom) < photo.size[1] / 25 ? " edge" : "";
+    const made = make("span", className + edge, ...(text ? [make("i", "", text)] : []));
     Object.assign(made.style, { left: x(left), top: y(top), width: x(right - left), height: y(bottom - top) });
     stage.append(made);
   };
