@@ -35,6 +35,8 @@ __all__ = ["plot_comparison", "plot_differences"]
 MOST = 40
 """Differences drawn at most."""
 
+Pair = tuple[str, str]
+
 _LOOK = {
     "candidate": (BLUE, "o", True),
     "floor": (GRAY, "D", True),
@@ -91,7 +93,9 @@ def plot_comparison(evaluation: Evaluation, figure: str = MAIN, ax: Axes | None 
     return axes
 
 
-def plot_differences(found: Comparison | Comparisons, ax: Axes | None = None) -> Axes:
+def plot_differences(
+    found: Comparison | Comparisons, ax: Axes | None = None, *, of: Pair | None = None
+) -> Axes:
     """Plot paired differences with their 95 % intervals around a line at none.
 
     Of two runs the headline figures, above 0 where the first is better. Of all runs
@@ -103,10 +107,12 @@ def plot_differences(found: Comparison | Comparisons, ax: Axes | None = None) ->
     found : Comparison or Comparisons
         From `groupemo.compare` or `Evaluation.comparisons`.
     ax : Axes, optional
+    of : tuple of str, optional
+        Of all pairs, draw those that this detector and backend are in.
     """
     if isinstance(found, Comparisons):
-        dots, title = _pairs(found), found.sentence()
-        label = f"difference of {found.figure.full_title}"
+        dots, title = _pairs(found, of), found.sentence()
+        label = f"difference of {found.figure.full_title}, p after correction"
     else:
         dots, title = list(_figures(found)), f"{found.a} against {found.b}"
         label = f"how much better {found.a} is"
@@ -138,21 +144,27 @@ def _figures(found: Comparison) -> Iterator[Dot]:
             each = found.differences[name]
             unit = " (nats)" if name.endswith("log_loss") else ""
             surely = not each.gain[1] <= 0 <= each.gain[2]
-            yield Dot(each.figure.full_title + unit, *each.gain, p_words(each.p),
+            yield Dot(each.figure.full_title + unit, *each.gain, _p(each.p),
                       each.figure.undefined, filled=surely)  # fmt: skip
 
 
-def _pairs(found: Comparisons) -> list[Dot]:
+def _pairs(found: Comparisons, of: Pair | None) -> list[Dot]:
     dots = []
     rows = zip(found.pairs, found.differences, found.corrected, found.survive, strict=True)
     for (a, b), each, p, survives in rows:
+        if of is not None and tuple(of) not in (a, b):
+            continue
         value, low, high = each.gain
         if value < 0:
             a, b, value, low, high = b, a, -value, -high, -low
         name = plain(f"{' x '.join(a)}\nover {' x '.join(b)}")
-        dots.append(Dot(name, value, low, high, p_words(float(p)), each.figure.undefined,
+        dots.append(Dot(name, value, low, high, _p(float(p)), each.figure.undefined,
                         BLUE if survives else GRAY, filled=bool(survives)))  # fmt: skip
     return sorted(dots, key=lambda dot: _last(-dot.value))
+
+
+def _p(value: float) -> str:
+    return "" if math.isnan(value) else p_words(value)
 
 
 def _last(value: float) -> float:

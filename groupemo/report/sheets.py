@@ -65,10 +65,8 @@ def _sheets(content: Content) -> Iterator[Figure]:
     yield _first(content)
     for start in range(0, len(runs), ROWS):
         yield _table(content, start)
-    if content.count > 1:
-        sheet, grid = _sheet("Are the differences real?", heights=(1,))
-        plots.plot_differences(content.grid.evaluation.comparisons(), sheet.add_subplot(grid[0]))
-        yield sheet
+    if "comparisons" in content:
+        yield _differences(content)
     yield from map(_pair, runs)
     yield _anatomy(content)
     yield from _ablations(content)
@@ -87,9 +85,9 @@ def _sheet(
 ) -> tuple[Figure, GridSpec]:
     """Return an empty sheet with its title and text, and the grid beneath them."""
     sheet = Figure(figsize=A4)
-    sheet.text(LEFT, TOP + 0.02, plain(title), fontsize=15, weight="bold", va="bottom")
+    sheet.text(LEFT, TOP + 0.02, plain(title), fontsize=15, weight="bold", va="bottom", zorder=-1)
     text = "\n".join(fill(line, LETTERS, break_on_hyphens=False) for line in lines)
-    sheet.text(LEFT, TOP, plain(text), fontsize=9.5, va="top", linespacing=1.45)
+    sheet.text(LEFT, TOP, plain(text), fontsize=9.5, va="top", linespacing=1.45, zorder=-1)
     used = LINE * (text.count("\n") + 2) if text else 0.0
     sheet.set_layout_engine(
         "constrained", rect=(LEFT, BOTTOM, WIDTH, TOP - used - BOTTOM), h_pad=0.12, w_pad=0.1
@@ -132,6 +130,15 @@ def _table(content: Content, start: int) -> Figure:
     heads = [fill(figure.full_title, 12, break_on_hyphens=False) for figure in table.columns]
     rows = _cells(table.rows[start : start + ROWS], table.notes)
     _text_table(sheet.add_subplot(spec[0]), ["", *heads], rows, inches=9.5)
+    return sheet
+
+
+def _differences(content: Content) -> Figure:
+    best = content.grid.candidates[0]
+    lines = [f"{best.name} beside each of the others; comparisons.csv has all pairs."]
+    sheet, spec = _sheet("Are the differences real?", _rows(content.count), lines=lines)
+    found = content["comparisons"].found
+    plots.plot_differences(found, sheet.add_subplot(spec[0]), of=best.scores.pair)
     return sheet
 
 
@@ -241,7 +248,7 @@ def _cells(rows: Sequence[Any], notes: Notes) -> list[list[str]]:
     """Return the rows of a table: each run's name, and its figures with their intervals."""
     return [
         [
-            fill(row.run.name, 26, break_on_hyphens=False),
+            fill(row.run.name, 22, break_on_hyphens=False),
             *(
                 f"{number(each.value)}\n{span(each.low, each.high)}"
                 if known(each.value)
@@ -262,7 +269,7 @@ def _text_table(
 ) -> None:
     """Write a table that hangs from the top of axes so many inches high."""
     axes.set_axis_off()
-    first = 0.24
+    first = 0.2
     shares = [first, *[(1 - first) / (len(heads) - 1)] * (len(heads) - 1)]
     table = axes.table(
         [[plain(cell) for cell in row] for row in (heads, *rows)],
@@ -274,4 +281,4 @@ def _text_table(
     table.auto_set_font_size(False)
     for (row, column), cell in table.get_celld().items():
         cell.set(edgecolor=GRID, height=(0.55 if not row else 0.36) / inches)
-        cell.get_text().set(fontsize=7.5, ha="left" if not column else "right")
+        cell.get_text().set(fontsize=6.8, ha="left" if not column else "right")
