@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from groupemo.report.pdf import find_browser
 
 settings.register_profile("groupemo", deadline=None)  # a busy machine is no failure
 settings.load_profile("groupemo")
@@ -48,8 +49,7 @@ def _mirror() -> None:
 def browser() -> Iterator[Any]:
     """Return a headless Chromium, driven by Playwright."""
     driver = pytest.importorskip("playwright.sync_api")
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    path = os.environ.get("GROUPEMO_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    path = find_browser()
     if path is None:
         pytest.skip("no Chromium here: install one, or set GROUPEMO_CHROMIUM to its program")
     with driver.sync_playwright() as playwright:

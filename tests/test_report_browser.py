@@ -128,11 +128,12 @@ def test_pictures_are_filtered_by_keyboard(open_page):
     assert count.get_attribute("aria-live") == "polite"
 
     def told():
-        assert count.text_content() == f"{shown.count()} of {total} pictures shown"
+        assert count.text_content().startswith(f"{shown.count()} of {total} pictures shown, by ")
         return shown.count()
 
     first = told()
     assert 0 < first < total
+    assert count.text_content().endswith("by eye x mind")
     words = page.evaluate(
         "[...document.querySelectorAll('.shot')].map((one) => ({...one.dataset}))"
     )

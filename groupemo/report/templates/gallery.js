@@ -7,7 +7,8 @@ for (const form of document.querySelectorAll(".filters")) {
       (name) => !wanted.get(name) || card.dataset[name].split(" ").includes(wanted.get(name)));
     for (const card of cards) card.hidden = !fits(card);
     for (const group of document.querySelectorAll(".shots")) group.hidden = !group.querySelector(".shot:not([hidden])");
-    form.querySelector("output").textContent = `${cards.filter((card) => !card.hidden).length} of ${cards.length} pictures shown`;
+    const shown = cards.filter((card) => !card.hidden).length, by = wanted.get("runs") ? form.elements.runs.selectedOptions[0].text : "all";
+    form.querySelector("output").textContent = `${shown} of ${cards.length} pictures shown, by ${by}`;
   };
   form.addEventListener("input", filter);
   form.addEventListener("reset", () => setTimeout(filter));
