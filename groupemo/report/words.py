@@ -45,9 +45,9 @@ def percent(share: float) -> str:
     return f"{share:.0%}" if known(share) else DASH
 
 
-def points(value: float) -> str:
+def points(value: float, places: int = 1) -> str:
     """Return a difference with its sign, in points: hundredths."""
-    return f"{100 * value:+.1f}".replace("-", MINUS) if known(value) else DASH
+    return f"{100 * value:+.{places}f}".replace("-", MINUS) if known(value) else DASH
 
 
 def p_value(p: float) -> str:
