@@ -204,7 +204,7 @@ def test_differences_of_all_runs_have_the_better_one_first(many):
     assert found.sentence().split()[0] == ax.get_title().split()[0] == "2"
     full = [line.get_markerfacecolor() for line in ax.lines if len(line.get_xdata()) == 1]
     assert full == [BLUE, BLUE, "white"]
-    assert "12 photos" in ax.get_xlabel()
+    assert "12 photos" in ax.get_xlabel().replace("\n", " ")
     only = plot_differences(found, of=("eye", "guess"))
     assert len(dots(only)) == 2
 
@@ -223,6 +223,15 @@ def test_differences_of_two_runs_are_gains(many):
 def test_no_differences_is_a_picture_too(many):
     ax = drawn(plot_differences(Comparisons(FIGURES["matched_accuracy"], (), (), ())))
     assert "nothing to compare" in texts(ax)[0].replace("\n", " ")
+
+
+def test_names_shrink_to_fit_their_rows(many):
+    def letters(height):
+        ax = Figure(figsize=(6, height), dpi=72).add_subplot()
+        return plot_comparison(many, ax=ax).get_yticklabels()[0].get_fontsize()
+
+    assert letters(6) == 9
+    assert letters(1) < 72 * 1 / 6 / 2  # six names of two lines in an inch
 
 
 # --- curves ---

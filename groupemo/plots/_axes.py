@@ -36,8 +36,8 @@ CURVES = (
 )
 """Colour and dashes of each curve, for prints without colour."""
 
-SMALL = 8
-"""Points of small letters."""
+LETTERS, SMALL = 9, 8
+"""Points of the letters of names, and of small ones."""
 
 
 @dataclass(frozen=True)
@@ -112,8 +112,11 @@ def note(axes: Axes, text: str) -> None:
 
 
 def name_rows(axes: Axes, names: Sequence[str]) -> None:
-    """Name the rows 0, 1, ... from the top."""
-    axes.set_yticks(range(len(names)), names, fontsize=9)
+    """Name the rows 0, 1, ... from the top, in letters that fit a row."""
+    height = 72 * axes.bbox.height / axes.figure.dpi  # points
+    lines = max((name.count("\n") + 1 for name in names), default=1)
+    size = min(LETTERS, 0.75 * height / max(len(names), 1) / lines)
+    axes.set_yticks(range(len(names)), names, fontsize=size)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(axis="x", color=GRID)
     axes.set_axisbelow(True)

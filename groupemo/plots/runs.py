@@ -124,7 +124,7 @@ def plot_differences(
     axes.axvline(0, color=BLACK, linewidth=1)
     around(axes, [end for dot in dots[:MOST] for end in (dot.value, dot.low, dot.high)])
     over = f" (95 % interval over {counted(len(found.photos), 'photo')})"
-    axes.set_xlabel(plain(label + over), fontsize=9)
+    axes.set_xlabel(plain(fill(label + over, 60)), fontsize=9)
     left_out = f"\n{MOST} of {len(dots)} are drawn" if len(dots) > MOST else ""
     heading(axes, plain(fill(title, 60)) + left_out)
     return axes

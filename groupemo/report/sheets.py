@@ -36,6 +36,9 @@ LINE = 0.0165
 ROW = 0.42
 """Inches of a row in a plot of dots."""
 
+BESIDE = 14
+"""Rows of a plot that share a sheet with text."""
+
 ROWS = 24
 """Rows of a table on one sheet."""
 
@@ -62,7 +65,7 @@ def sheets(content: Content) -> list[Figure]:
 def _sheets(content: Content) -> Iterator[Figure]:
     """Yield the sheets in the order of the page."""
     runs = content.grid.runs
-    yield _first(content)
+    yield from _first(content)
     for start in range(0, len(runs), ROWS):
         yield _table(content, start)
     if "comparisons" in content:
@@ -102,7 +105,8 @@ def _rows(count: int) -> tuple[float, float]:
     return height, whole - height
 
 
-def _first(content: Content) -> Figure:
+def _first(content: Content) -> Iterator[Figure]:
+    """Yield the answer in words and as a plot, which has its own sheet where it is long."""
     grid = content.grid
     told = [
         f"{plural(content.photos, 'photo')}, {plural(content.faces, 'labelled face')}:"
@@ -115,9 +119,13 @@ def _first(content: Content) -> Figure:
     ]
     if content.left_out:
         told.append(f"Left out, for lack of labels or photo: {', '.join(content.left_out)}.")
-    sheet, spec = _sheet(content.title, _rows(content.count + 4), lines=told)
+    if content.count <= BESIDE:
+        sheet, spec = _sheet(content.title, _rows(content.count + 4), lines=told)
+    else:
+        yield _sheet(content.title, (1,), lines=told)[0]
+        sheet, spec = _sheet("The answer", (1,))
     plots.plot_comparison(grid.evaluation, ax=sheet.add_subplot(spec[0]))
-    return sheet
+    yield sheet
 
 
 def _table(content: Content, start: int) -> Figure:
@@ -248,7 +256,7 @@ def _cells(rows: Sequence[Any], notes: Notes) -> list[list[str]]:
     """Return the rows of a table: each run's name, and its figures with their intervals."""
     return [
         [
-            fill(row.run.name, 22, break_on_hyphens=False),
+            fill(row.run.name, 29, break_on_hyphens=False),
             *(
                 f"{number(each.value)}\n{span(each.low, each.high)}"
                 if known(each.value)
@@ -269,7 +277,7 @@ def _text_table(
 ) -> None:
     """Write a table that hangs from the top of axes so many inches high."""
     axes.set_axis_off()
-    first = 0.2
+    first = 0.24
     shares = [first, *[(1 - first) / (len(heads) - 1)] * (len(heads) - 1)]
     table = axes.table(
         [[plain(cell) for cell in row] for row in (heads, *rows)],
@@ -281,4 +289,4 @@ def _text_table(
     table.auto_set_font_size(False)
     for (row, column), cell in table.get_celld().items():
         cell.set(edgecolor=GRID, height=(0.55 if not row else 0.36) / inches)
-        cell.get_text().set(fontsize=6.8, ha="left" if not column else "right")
+        cell.get_text().set(fontsize=6.4, ha="left" if not column else "right")
