@@ -429,13 +429,14 @@ def load_evaluation(folder: str | Path) -> Evaluation:
     source = Path(folder)
     manifest, runs, min_iou, left_out = _read_manifest(source / "manifest.json")
     labels = load_labels(source / "labels.csv")
-    evaluation = Evaluation.of(
-        labels,
-        _asked_for(source / "analyses.jsonl", set(labels), runs),
-        min_iou=min_iou,
-        partial=True,
-        manifest=manifest,
-    )
+    analyses = _asked_for(source / "analyses.jsonl", set(labels), runs)
+    if len(analyses) < len(labels) * len(runs):
+        raise AnalysisError(
+            f"{source / 'analyses.jsonl'}: holds {len(analyses)} of the {len(labels)} photos x"
+            f" {len(runs)} runs of the manifest: it was cut short, or is of another run; evaluate"
+            " once more with out= (--out) on this folder, and what is missing is done"
+        )
+    evaluation = Evaluation.of(labels, analyses, min_iou=min_iou, manifest=manifest)
     return replace(evaluation, left_out=left_out)
 
 

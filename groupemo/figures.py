@@ -130,9 +130,11 @@ def _of_tally(statistic: Callable[..., Any], *args: Any) -> Callable[[Weighed], 
 
 
 def _averaged(
-    average: Callable[[Floats, Any], Floats], over: cls.Denominator
+    average: Callable[[Floats, Any], Floats],
+    each: Callable[[Tally, cls.Denominator], Floats],
+    over: cls.Denominator,
 ) -> Callable[[Weighed], Floats]:
-    return lambda run: average(cls.f1(run.tally, over), cls.support(run.tally, over))
+    return lambda run: average(each(run.tally, over), cls.support(run.tally, over))
 
 
 def _of_answers(statistic: Callable[..., Floats], **options: Any) -> Callable[[Weighed], Floats]:
@@ -209,6 +211,14 @@ def _detection() -> Iterable[Figure]:
                  higher_is_better=False, most=np.inf)  # fmt: skip
 
 
+def _averages(over: cls.Denominator) -> Iterable[tuple[str, str, Callable[[Weighed], Floats]]]:
+    """Yield averages over classes; macro recall is the balanced accuracy, weighted the accuracy."""
+    yield "macro_precision", "macro precision", _averaged(cls.macro, cls.precision, over)
+    yield "macro_f1", "macro-F1", _averaged(cls.macro, cls.f1, over)
+    yield "weighted_precision", "weighted precision", _averaged(cls.weighted, cls.precision, over)
+    yield "weighted_f1", "weighted F1", _averaged(cls.weighted, cls.f1, over)
+
+
 def _matched() -> Iterable[Figure]:
     count = _known("matched")
 
@@ -217,10 +227,10 @@ def _matched() -> Iterable[Figure]:
                       undefined, **more)  # fmt: skip
 
     yield figure("accuracy", "accuracy", _of_tally(cls.accuracy, "matched"))
-    yield figure("balanced_accuracy", "balanced accuracy",
+    yield figure("balanced_accuracy", "balanced accuracy (UAR)",
                  _of_tally(cls.balanced_accuracy, "matched"))  # fmt: skip
-    yield figure("macro_f1", "macro-F1", _averaged(cls.macro, "matched"))
-    yield figure("weighted_f1", "weighted F1", _averaged(cls.weighted, "matched"))
+    for name, title, of in _averages("matched"):
+        yield figure(name, title, of)
     yield figure("mcc", "Matthews correlation", _of_tally(cls.matthews), ONE_CLASS, least=-1.0)
     yield figure("kappa", "Cohen's kappa", _of_tally(cls.cohen_kappa), ONE_CLASS, least=-1.0)
     yield figure("top2", "top-2 accuracy", _of_tally(cls.mean_over_answered, "top2"))
@@ -247,9 +257,9 @@ def _end_to_end() -> Iterable[Figure]:
     over: cls.Denominator = "end_to_end"
     for name, title, of in (
         ("accuracy", "accuracy", _of_tally(cls.accuracy, over)),
-        ("balanced_accuracy", "balanced accuracy", _of_tally(cls.balanced_accuracy, over)),
-        ("macro_f1", "macro-F1", _averaged(cls.macro, over)),
-        ("weighted_f1", "weighted F1", _averaged(cls.weighted, over)),
+        ("balanced_accuracy", "balanced accuracy (UAR)", _of_tally(cls.balanced_accuracy, over)),
+        *_averages(over),
+        ("micro_precision", "micro precision", _of_tally(cls.micro_precision, over)),
         ("micro_f1", "micro-F1", _of_tally(cls.micro_f1, over)),
     ):
         yield Figure(f"end_to_end_{name}", title, over, of, _known(over), NO_KNOWN)

@@ -91,7 +91,7 @@ class Detections:
     def figures(self, weights: Weights) -> Mapping[str, NDArray[np.float64]]:
         """Return AP50, AP50:95, AP50 by face size and oLRP in each draw.
 
-        The last few weights are remembered.
+        The last few weights are remembered, where they cannot be written to.
         """
         for known, figures in self._drawn:
             if known is weights:
@@ -106,7 +106,8 @@ class Detections:
                 for size, one in self.by_size.items()
             },
         }
-        self._drawn = [(weights, figures), *self._drawn[:3]]
+        if not weights.flags.writeable:
+            self._drawn = [(weights, figures), *self._drawn[:3]]
         return figures
 
 
@@ -281,18 +282,31 @@ class Scores:
             estimates[name] = Estimate(figure, point, low, high, int(figure.count(self)))
         return estimates
 
-    def per_class(self) -> pd.DataFrame:
+    def per_class(self, *, draws: int = DRAWS, seed: int = 0) -> pd.DataFrame:
         """Return the figures of each class, matched and end to end, and what they stand on.
 
         Columns `matched_` and `end_to_end_` precision (of the `answered`), recall (of the
-        `support`, the labelled faces), f1, support, answered.
+        `support`, the labelled faces) and f1, each followed by `_low` and `_high`, its
+        95 % interval over photos; support, answered.
         """
         import pandas as pd
 
+        ways = [Weighed(self, each).tally for each in weightings(len(self.photos), draws, seed)]
         columns: dict[str, Any] = {"class": self.classes}
         for over in ("matched", "end_to_end"):
-            for figure in (cls.precision, cls.recall, cls.f1, cls.support, cls.answered):
-                columns[f"{over}_{figure.__name__}"] = figure(self.tally, over)
+            for figure in (cls.precision, cls.recall, cls.f1):
+                name = f"{over}_{figure.__name__}"
+                (points,), drawn, jackknife = (figure(way, over) for way in ways)
+                columns[name] = points
+                columns[f"{name}_low"], columns[f"{name}_high"] = zip(
+                    *(
+                        interval(drawn[:, c], point=float(points[c]), jackknife=jackknife[:, c])
+                        for c in range(len(self.classes))
+                    ),
+                    strict=True,
+                )
+            for number in (cls.support, cls.answered):
+                columns[f"{over}_{number.__name__}"] = number(self.tally, over)
         return pd.DataFrame(columns).set_index("class")
 
     def per_photo(self) -> pd.DataFrame:

@@ -471,6 +471,14 @@ def test_no_photo_at_all_could_be_read(tmp_path):
     assert load_evaluation(grid.save(tmp_path)).table().iloc[0]["unread"] == 3
 
 
+def test_a_saved_evaluation_that_was_cut_short_is_refused(tmp_path):
+    folder = Evaluation.of(LABELS, ANSWERS).save(tmp_path)
+    lines = (folder / "analyses.jsonl").read_text().splitlines(keepends=True)
+    (folder / "analyses.jsonl").write_text("".join(lines[:-1]))
+    with pytest.raises(AnalysisError, match=r"analyses.jsonl: holds 2 of the 3 photos x 1 runs"):
+        load_evaluation(folder)
+
+
 def test_only_empty_photos():
     grid = Evaluation.of(Labels({"empty": labelled("")}), [answered("empty", "")])
     row = grid.table().iloc[0]

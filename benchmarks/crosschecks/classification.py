@@ -42,6 +42,20 @@ def averaged_f1(rows: list[Row], average: str) -> float:
     return sk.f1_score(*pairs(rows), labels=labelled, average=average, zero_division=np.nan)
 
 
+def averaged_precision(rows: list[Row], average: str) -> float:
+    """Return scikit-learn's precision over the classes that are labelled and answered."""
+    truth, answer = pairs(rows)
+    both = sorted({row.truth for row in known(rows)} & set(answer))
+    if not both:
+        return np.nan
+    return sk.precision_score(truth, answer, labels=both, average=average, zero_division=np.nan)
+
+
+def micro_precision(case: Case) -> float:
+    rows = [row for row in case.end_to_end if row.answer < K]
+    return sk.precision_score(*pairs(rows), average="micro") if rows else np.nan
+
+
 def micro_f1(case: Case) -> float:
     rows = case.end_to_end
     if not any(min(row.truth, row.answer) < K for row in rows):
@@ -108,6 +122,19 @@ CHECKS = (
         for over in OVER
         for average in ("macro", "weighted")
     ),
+    *(
+        figure(
+            f"{over}_{average}_precision",
+            "scikit-learn precision_score",
+            lambda case, over=over, average=average: averaged_precision(
+                getattr(case, over), average
+            ),
+            note="over the classes that are labelled and answered",
+        )
+        for over in OVER
+        for average in ("macro", "weighted")
+    ),
+    figure("end_to_end_micro_precision", "scikit-learn precision_score", micro_precision),
     figure("end_to_end_micro_f1", "scikit-learn f1_score", micro_f1),
     *(
         figure(

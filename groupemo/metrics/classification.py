@@ -39,6 +39,7 @@ __all__ = [
     "mean_over_answered",
     "mean_over_voted",
     "micro_f1",
+    "micro_precision",
     "precision",
     "recall",
     "support",
@@ -113,6 +114,11 @@ def accuracy(tally: Tally, over: Denominator) -> Floats:
 def balanced_accuracy(tally: Tally, over: Denominator) -> Floats:
     """Return the mean recall of the classes with labelled faces, shape (...)."""
     return macro(recall(tally, over), support(tally, over))
+
+
+def micro_precision(tally: Tally, over: Denominator) -> Floats:
+    """Return how many of all answers are right, shape (...); micro recall is the accuracy."""
+    return ratio(_right(tally).sum(axis=-1), answered(tally, over).sum(axis=-1))
 
 
 def micro_f1(tally: Tally, over: Denominator) -> Floats:

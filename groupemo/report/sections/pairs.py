@@ -8,11 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from groupemo.calibration import photos_fitted_on
-from groupemo.figures import FIGURES, Estimate, Weighed
+from groupemo.figures import FIGURES, Estimate
 from groupemo.metrics import calibration as cal
-from groupemo.metrics import classification as cls
 from groupemo.metrics.tally import ratio
-from groupemo.metrics.uncertainty import interval, weightings
 from groupemo.report.grid import Grid, Run
 from groupemo.report.sections.table import OVER, Notes
 from groupemo.report.words import number, plural
@@ -156,26 +154,19 @@ def _confusion(scores: Scores) -> tuple[list[str], list[tuple[str, list[Cell], i
 
 
 def _classes(scores: Scores) -> list[ClassRow]:
-    total = scores.tally
-    (f1,), drawn, jackknife = (
-        cls.f1(Weighed(scores, weights).tally, "end_to_end")
-        for weights in weightings(len(scores.photos))
-    )
-    matched = cls.f1(total, "matched")
-    precision, recall = cls.precision(total, "end_to_end"), cls.recall(total, "end_to_end")
-    support, answered = cls.support(total, "end_to_end"), cls.answered(total, "end_to_end")
     return [
         ClassRow(
-            name,
-            float(f1[c]),
-            *interval(drawn[:, c], point=float(f1[c]), jackknife=jackknife[:, c]),
-            float(precision[c]),
-            float(recall[c]),
-            float(matched[c]),
-            int(support[c]),
-            int(answered[c]),
+            name=str(row["class"]),
+            f1=row["end_to_end_f1"],
+            low=row["end_to_end_f1_low"],
+            high=row["end_to_end_f1_high"],
+            precision=row["end_to_end_precision"],
+            recall=row["end_to_end_recall"],
+            matched_f1=row["matched_f1"],
+            n=row["end_to_end_support"],
+            answered=row["end_to_end_answered"],
         )
-        for c, name in enumerate(scores.classes)
+        for row in scores.per_class().reset_index().to_dict("records")
     ]
 
 
