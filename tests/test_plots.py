@@ -332,6 +332,7 @@ def test_slices_show_each_group_and_hollow_ones_of_small_support(many):
     assert texts(ax) == ["n = 24, 12 photos", "n = 12, 12 photos"]
     assert "hollow" in ax.get_xlabel()
     assert [line.get_color() for line in ax.lines] == [GRAY, GRAY]
+    assert [line.get_markerfacecolor() for line in ax.lines] == ["white", "white"]
     assert ax.get_title() == "by light"  # too few for a gap
     with pytest.raises(OptionError, match="detection_recall"):
         plot_slices(found, "luck")
