@@ -388,7 +388,7 @@ def test_nothing_at_all_is_drawn_and_said(nothing):
 
 def test_nothing_is_read_as_mathematics(made):
     one = made.scores[0].photos[0].analysis
-    named = type(one)(**{**vars(one), "backend": "$\\frac$", "detector": "a_b$^"})
+    named = type(one)(**{**vars(one), "backend": "$\\frac$", "detector": "a_b^"})
     grid = Evaluation.of(made.labels.only([one.photo]), [named])
     for plot in every(grid):
         drawn(plot(Figure().add_subplot()))
