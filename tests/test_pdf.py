@@ -112,7 +112,7 @@ def test_the_table_has_each_figure_and_why_one_is_missing(content, drawn):
 
 
 def test_nothing_is_cut_off(content):
-    for sheet in sheets(content):
+    for sheet in sheets(replace(content, title="How right they are, at length: " * 4)):
         sheet.draw_without_rendering()
         box = sheet.get_tightbbox()
         assert box.x0 >= 0.1

@@ -88,7 +88,8 @@ def _sheet(
 ) -> tuple[Figure, GridSpec]:
     """Return an empty sheet with its title and text, and the grid beneath them."""
     sheet = Figure(figsize=A4)
-    sheet.text(LEFT, TOP + 0.02, plain(title), fontsize=15, weight="bold", va="bottom", zorder=-1)
+    size = min(15, 850 / max(len(title), 1))  # points: on one line
+    sheet.text(LEFT, TOP + 0.02, plain(title), fontsize=size, weight="bold", va="bottom", zorder=-1)
     text = "\n".join(fill(line, LETTERS, break_on_hyphens=False) for line in lines)
     sheet.text(LEFT, TOP, plain(text), fontsize=9.5, va="top", linespacing=1.45, zorder=-1)
     used = LINE * (text.count("\n") + 2) if text else 0.0
@@ -118,7 +119,9 @@ def _first(content: Content) -> Iterator[Figure]:
         *content["answer"].sentences,
     ]
     if content.left_out:
-        told.append(f"Left out, for lack of labels or photo: {', '.join(content.left_out)}.")
+        some = ", ".join(content.left_out[:5]) + (", ..." if len(content.left_out) > 5 else "")
+        count = plural(len(content.left_out), "photo")
+        told.append(f"Left out, for lack of labels or photo: {count} ({some}).")
     if content.count <= BESIDE:
         sheet, spec = _sheet(content.title, _rows(content.count + 4), lines=told)
     else:
