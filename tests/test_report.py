@@ -179,8 +179,7 @@ def test_the_tables_beside_the_page_hold_its_figures(tmp_path):
     )
     content = describe(made)
     tables = {name: pd.read_csv(out / f"{name}.csv")
-              for name in ("classes", "anatomy", "slices", "reliability")}  # fmt: skip
-    assert len(tables["classes"]) == len(made.scores) * len(EMOTIONS)
+              for name in ("anatomy", "slices", "reliability")}  # fmt: skip
     counted = tables["anatomy"].groupby(["detector", "backend"])["count"].sum()
     assert counted["eye", "mind"] == 3 * 12 + 6  # three faces a photo, and six phantoms
     assert set(tables["slices"]["by"]) == {panel.by for panel in content["slices"].panels}

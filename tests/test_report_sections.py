@@ -345,6 +345,9 @@ def test_the_human_ceiling_by_hand(grid, small):
     assert made.faces == 36
     assert made.measures[0].value == ceiling(grid, MAIN)
     assert made.measures[1].value == pytest.approx(24 / 30)
+    people = [row.human for row in pairs(grid).pairs[0].classes]
+    assert [people[c] for c in (HAPPY, SAD, NEUTRAL)] == pytest.approx([happy, sad, neutral])
+    assert not pairs(small).human
     assert all(one.low - 1e-9 <= one.value <= one.high + 1e-9 for one in made.measures)
     assert math.isnan(ceiling(small, MAIN))
     assert agreement(small) is None

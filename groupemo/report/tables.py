@@ -27,15 +27,15 @@ def tables(content: Content) -> dict[str, pd.DataFrame]:
     Returns
     -------
     dict of str to pandas.DataFrame
-        `figures` (`Evaluation.figures`), `comparisons` (`Comparisons.frame`), `classes`
-        (F1 end to end with its interval), `anatomy` (how many are in each bin, and the
-        gain if they were mended), `slices` and `reliability`; those that the report has.
+        `figures` (`Evaluation.figures`), `comparisons` (`Comparisons.frame`), `anatomy`
+        (how many are in each bin, and the gain if they were mended), `slices` and
+        `reliability`; those that the report has. Classes are in what `Evaluation.save`
+        writes.
     """
     import pandas as pd
 
     frames = {
         "figures": content.grid.evaluation.figures(),
-        "classes": pd.DataFrame(_classes(content)),
         "reliability": pd.DataFrame(_reliability(content)),
         "anatomy": pd.DataFrame(_anatomy(content)),
         "slices": pd.DataFrame(_slices(content)),
@@ -63,18 +63,6 @@ def write_tables(content: Content, folder: Path) -> list[str]:
 
 def _pair(run: Run) -> dict[str, Any]:
     return {"detector": run.detector, "backend": run.backend}
-
-
-def _classes(content: Content) -> list[dict[str, Any]]:
-    return [
-        {
-            **_pair(pair.run), "class": row.name, "f1": row.f1, "low": row.low, "high": row.high,
-            "precision": row.precision, "recall": row.recall, "matched_f1": row.matched_f1,
-            "n": row.n, "answered": row.answered,
-        }
-        for pair in content["pairs"].pairs
-        for row in pair.classes
-    ]  # fmt: skip
 
 
 def _reliability(content: Content) -> list[dict[str, Any]]:

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from groupemo.labels import Labels
 from groupemo.metrics import agreement as people
+from groupemo.metrics import classification as cls
 from groupemo.metrics.uncertainty import Weights, interval, weigh, weightings
 from groupemo.report.grid import Grid
 
-__all__ = ["Agreement", "Measure", "agreement", "ceiling"]
+__all__ = ["Agreement", "Measure", "agreement", "ceiling", "class_ceilings"]
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,13 @@ def ceiling(grid: Grid, figure: str) -> float:
     once = weigh(total, np.ones((1, len(total.counts))))
     values = people.ceilings(once)
     return float(values.get(figure.replace("end_to_end", "matched"), np.array([nan]))[0])
+
+
+def class_ceilings(grid: Grid) -> list[float]:
+    """Return the F1 of one annotator, judged by the others, for each class; NaN if unknown."""
+    human = people.human_tally(people.ballots(grid.evaluation.labels))
+    (f1,) = cls.f1(weigh(human, np.ones((1, len(human.counts)))), "matched")
+    return [float(value) for value in f1]
 
 
 PERSON = "one annotator against the majority of the others"

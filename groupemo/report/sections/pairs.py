@@ -12,8 +12,9 @@ from groupemo.figures import FIGURES, Estimate
 from groupemo.metrics import calibration as cal
 from groupemo.metrics.tally import ratio
 from groupemo.report.grid import Grid, Run
+from groupemo.report.sections.agreement import class_ceilings
 from groupemo.report.sections.table import OVER, Notes
-from groupemo.report.words import number, plural
+from groupemo.report.words import known, number, plural
 from groupemo.scores import Scores
 
 __all__ = ["Bin", "Cell", "ClassRow", "Pair", "Pairs", "Reliability", "pairs"]
@@ -35,7 +36,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class ClassRow:
-    """One class: F1 end to end with its interval, and what it is made of."""
+    """One class: F1 end to end with its interval, what it is made of, and a person's F1."""
 
     name: str
     f1: float
@@ -46,6 +47,7 @@ class ClassRow:
     matched_f1: float
     n: int
     answered: int
+    human: float
 
 
 @dataclass(frozen=True)
@@ -89,14 +91,20 @@ class Pairs:
 
     pairs: Sequence[Pair]
 
+    @property
+    def human(self) -> bool:
+        """Whether a person's F1 is known of any class."""
+        return any(known(row.human) for pair in self.pairs for row in pair.classes)
+
 
 def pairs(grid: Grid) -> Pairs:
     """Return what is said of each run."""
     few = len(grid.runs) <= FEW
-    return Pairs([_pair(run, few or run.number <= OPEN) for run in grid.runs])
+    human = class_ceilings(grid)
+    return Pairs([_pair(run, human, shown=few or run.number <= OPEN) for run in grid.runs])
 
 
-def _pair(run: Run, shown: bool) -> Pair:
+def _pair(run: Run, human: Sequence[float], *, shown: bool) -> Pair:
     figures = [
         (OVER[over], [run.estimates[each.name] for each in FIGURES.values() if each.over == over])
         for over in ("end_to_end", "detection", "group", "matched")
@@ -106,7 +114,7 @@ def _pair(run: Run, shown: bool) -> Pair:
         shown,
         _notes(run),
         *_confusion(run.scores),
-        _classes(run.scores),
+        _classes(run.scores, human),
         _reliability(run.scores),
         figures,
         Notes.of(each for _, some in figures for each in some),
@@ -153,7 +161,8 @@ def _confusion(scores: Scores) -> tuple[list[str], list[tuple[str, list[Cell], i
     ]
 
 
-def _classes(scores: Scores) -> list[ClassRow]:
+def _classes(scores: Scores, human: Sequence[float]) -> list[ClassRow]:
+    rows = scores.per_class().reset_index().to_dict("records")
     return [
         ClassRow(
             name=str(row["class"]),
@@ -165,8 +174,9 @@ def _classes(scores: Scores) -> list[ClassRow]:
             matched_f1=row["matched_f1"],
             n=row["end_to_end_support"],
             answered=row["end_to_end_answered"],
+            human=ceiling,
         )
-        for row in scores.per_class().reset_index().to_dict("records")
+        for row, ceiling in zip(rows, human, strict=True)
     ]
 
 
