@@ -65,18 +65,46 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.words).split())
 
 
-@pytest.fixture
-def made(tmp_path):
-    return evaluation(tmp_path)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return evaluation(tmp_path_factory.mktemp("photos"))
 
 
-def page_of(evaluation, folder, **options):
-    return Page(write_report(evaluation, folder, **options).read_text(encoding="utf-8"))
+@pytest.fixture(scope="module")
+def rich(tmp_path_factory):
+    return voted(tmp_path_factory.mktemp("photos"))
 
 
-def test_the_page_needs_no_network(made, tmp_path):
-    text = write_report(made, tmp_path / "out").read_text()
-    page = Page(text)
+@pytest.fixture(scope="module")
+def out(made, tmp_path_factory):
+    return write_report(made, tmp_path_factory.mktemp("report")).parent
+
+
+@pytest.fixture(scope="module")
+def rich_out(rich, tmp_path_factory):
+    return write_report(rich, tmp_path_factory.mktemp("report")).parent
+
+
+@pytest.fixture(scope="module")
+def page(out):
+    return read(out)
+
+
+@pytest.fixture(scope="module")
+def rich_page(rich_out):
+    return read(rich_out)
+
+
+def read(folder):
+    return Page((folder / "index.html").read_text(encoding="utf-8"))
+
+
+def page_of(evaluation, folder):
+    return read(write_report(evaluation, folder).parent)
+
+
+def test_the_page_needs_no_network(out, page):
+    text = (out / "index.html").read_text()
     text = re.sub(r"data:image/jpeg;base64,[\w+/=]+", "", text)
     text = text.replace("http://www.w3.org/2000/svg", "")  # a name, not an address
     assert not re.search(r"https?:|//[a-z]|@import|url\(", text)
@@ -87,13 +115,14 @@ def test_the_page_needs_no_network(made, tmp_path):
     assert all(source.startswith("data:image/jpeg;base64,") for source in sources)
 
 
-@pytest.mark.parametrize("scene", [evaluation, voted])
-def test_links_lead_somewhere_and_names_are_given_once(scene, tmp_path):
-    page = page_of(scene(tmp_path), tmp_path / "out")
+@pytest.mark.parametrize("name", ["out", "rich_out"])
+def test_links_lead_somewhere_and_names_are_given_once(name, request):
+    out = request.getfixturevalue(name)
+    page = read(out)
     links = {attrs["href"] for attrs in page.all("a")}
     anchors = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
     assert len(anchors) == len(set(anchors))
-    files = {path.name for path in (tmp_path / "out").iterdir()}
+    files = {path.name for path in out.iterdir()}
     assert {link.removeprefix("#") for link in links} <= {*anchors, *files}
     assert files - {"index.html"} <= links
     for _, attrs in page.tags:
@@ -101,12 +130,12 @@ def test_links_lead_somewhere_and_names_are_given_once(scene, tmp_path):
             assert {*attrs.get(name, "").split()} <= {*anchors}
 
 
-def test_sections_are_in_order_and_those_without_a_say_are_left_out(made, tmp_path):
+def test_sections_are_in_order_and_those_without_a_say_are_left_out(page, rich_page):
     def sections(page):
         return [attrs["id"] for attrs in page.all("section")]
 
-    assert sections(page_of(voted(tmp_path), tmp_path / "a")) == list(SECTIONS)
-    some = sections(page_of(made, tmp_path / "b"))  # no votes, few photos
+    assert sections(rich_page) == list(SECTIONS)
+    some = sections(page)  # no votes, few photos
     assert some == [name for name in SECTIONS if name not in ("slices", "agreement")]
 
 
@@ -122,8 +151,7 @@ def test_names_of_photos_are_shown_and_never_run(made, tmp_path):
     assert "<b>" not in markdown
 
 
-def test_the_figures_are_those_of_the_tables(made, tmp_path):
-    page = page_of(made, tmp_path / "out")
+def test_the_figures_are_those_of_the_tables(made, page):
     figures = made.figures().set_index(["detector", "backend", "figure"])
     shown = next(row for row in page.table("summary") if row[0] == "eye x mind")
     columns = [f"{over}_{name}" for over, name in (
@@ -139,8 +167,7 @@ def test_the_figures_are_those_of_the_tables(made, tmp_path):
     assert shown[-1] == number(made.table().loc[("eye", "mind"), "seconds_per_photo"])
 
 
-def test_every_figure_is_shown_for_every_pair(made, tmp_path):
-    page = page_of(made, tmp_path / "out")
+def test_every_figure_is_shown_for_every_pair(made, page):
     words = " ".join(cell for _, rows in page.tables for row in rows for cell in row).lower()
     for figure in FIGURES.values():
         assert words.count(figure.title.lower()) >= len(made.scores), figure.name
@@ -166,9 +193,8 @@ def test_classes_have_their_figures_and_what_they_stand_on(made, tmp_path):
     assert rows[1 + EMOTIONS.index("fear")] == ["fear", "0", DASH, f"{DASH} of 0", DASH, DASH]
 
 
-def test_the_tables_beside_the_page_hold_its_figures(tmp_path):
-    made, out = voted(tmp_path), tmp_path / "out"
-    write_report(made, out)
+def test_the_tables_beside_the_page_hold_its_figures(rich, rich_out):
+    made, out = rich, rich_out
     pd.testing.assert_frame_equal(
         pd.read_csv(out / "figures.csv", keep_default_na=False, na_values=[""]),
         made.figures().replace({"undefined": {"": np.nan}}),
@@ -193,15 +219,13 @@ def test_parquet_is_written_where_it_can_be(made, tmp_path):
     pd.testing.assert_frame_equal(frame, made.figures(), check_dtype=False)
 
 
-def test_the_report_is_made_again_from_its_folder(made, tmp_path):
-    write_report(made, tmp_path / "out")
-    again = load_evaluation(tmp_path / "out")
+def test_the_report_is_made_again_from_its_folder(made, out):
+    again = load_evaluation(out)
     pd.testing.assert_frame_equal(again.figures(), made.figures())
 
 
-def test_markdown_says_the_same_as_the_page(made, tmp_path):
-    page = page_of(made, tmp_path / "out")
-    markdown = (tmp_path / "out" / "report.md").read_text()
+def test_markdown_says_the_same_as_the_page(made, out, page):
+    markdown = (out / "report.md").read_text()
     shown = [row for row in page.table("summary") if row[0].startswith("eye")]
     summary = [
         [html.unescape(cell).strip() for cell in line.strip("|").split("|")]
@@ -217,8 +241,7 @@ def test_markdown_says_the_same_as_the_page(made, tmp_path):
     assert made.comparisons().sentence() in markdown.replace("\\", "")
 
 
-def test_what_is_undefined_is_a_dash_with_its_reason(made, tmp_path):
-    page = page_of(made, tmp_path / "out")
+def test_what_is_undefined_is_a_dash_with_its_reason(made, page):
     reason = FIGURES["matched_kl"].undefined
     assert page.text.count(f"not defined, {reason}") == len(made.scores)
     for attrs in page.all("sup"):
@@ -265,8 +288,8 @@ def test_a_pair_without_any_answer_has_dashes_beside_one_with(tmp_path):
     assert rows[1][3].split()[0] == DASH
 
 
-def test_floors_references_and_the_ceiling_are_marked_and_never_first(tmp_path):
-    page = page_of(voted(tmp_path), tmp_path / "out")
+def test_floors_references_and_the_ceiling_are_marked_and_never_first(rich_page):
+    page = rich_page
     kinds = [attrs["class"] for attrs in page.all("svg") if "track" in attrs.get("class", "")]
     assert kinds[:6] == ["track candidate"] * 2 + ["track floor"] + ["track reference"] * 3
     lines = [attrs["class"] for attrs in page.all("line") if "mark" in attrs.get("class", "")]
@@ -275,18 +298,17 @@ def test_floors_references_and_the_ceiling_are_marked_and_never_first(tmp_path):
     assert page.text.count("the labelled boxes were given") == 3
 
 
-def test_stand_in_weights_are_noted_where_their_figures_are(made, tmp_path):
-    page = page_of(made, tmp_path / "out")
+def test_stand_in_weights_are_noted_where_their_figures_are(made, out, page, tmp_path):
     assert page.text.lower().count(STAND_IN) >= 3
-    assert STAND_IN.capitalize() in (tmp_path / "out" / "report.md").read_text()
+    assert STAND_IN.capitalize() in (out / "report.md").read_text()
     assert STAND_IN in html.unescape(made._repr_html_())
     alone = evaluation(tmp_path, pairs=[("eye", "mind")])
     assert STAND_IN not in page_of(alone, tmp_path / "out").text
     assert STAND_IN not in html.unescape(alone._repr_html_())
 
 
-def test_photos_that_could_not_be_read_and_those_left_out_are_named(made, tmp_path):
-    text = page_of(made, tmp_path / "out").text
+def test_photos_that_could_not_be_read_and_those_left_out_are_named(made, page, tmp_path):
+    text = page.text
     assert "gone.jpg read: cut off <b>here</b> all" in text
     labels = Labels({**made.labels, "extra<1>.jpg": LabelledFaces.empty()})
     runs = [photo.analysis for scores in made.scores for photo in scores.photos]
