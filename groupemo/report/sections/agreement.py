@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from groupemo.labels import Labels
 from groupemo.metrics import agreement as people
 from groupemo.metrics import classification as cls
+from groupemo.metrics.tally import Tally
 from groupemo.metrics.uncertainty import Weights, interval, weigh, weightings
 from groupemo.report.grid import Grid
 
@@ -69,17 +70,20 @@ def ceiling(grid: Grid, figure: str) -> float:
 
     A person looks at every labelled face, so *matched* and *end to end* are one.
     """
-    total = people.human_tally(people.ballots(grid.evaluation.labels))
-    once = weigh(total, np.ones((1, len(total.counts))))
-    values = people.ceilings(once)
+    values = people.ceilings(_person(grid))
     return float(values.get(figure.replace("end_to_end", "matched"), np.array([nan]))[0])
 
 
 def class_ceilings(grid: Grid) -> list[float]:
     """Return the F1 of one annotator, judged by the others, for each class; NaN if unknown."""
-    human = people.human_tally(people.ballots(grid.evaluation.labels))
-    (f1,) = cls.f1(weigh(human, np.ones((1, len(human.counts)))), "matched")
+    (f1,) = cls.f1(_person(grid), "matched")
     return [float(value) for value in f1]
+
+
+def _person(grid: Grid) -> Tally:
+    """Return what one annotator scores on all photos, shape (1, ...)."""
+    human = people.human_tally(people.ballots(grid.evaluation.labels))
+    return weigh(human, np.ones((1, len(human.counts))))
 
 
 PERSON = "one annotator against the majority of the others"
