@@ -202,9 +202,7 @@ class Evaluation:
         against = (other or self)[b]
         return compare(self[a], against, figures=figures, draws=draws, seed=seed).frame()
 
-    def comparisons(
-        self, figure: str = MAIN, *, draws: int | None = None, seed: int = 0
-    ) -> Comparisons:
+    def comparisons(self, figure: str = MAIN, *, draws: int = DRAWS, seed: int = 0) -> Comparisons:
         """Return every run against every other by one figure; see `comparison.compare_all`."""
         return compare_all(self.scores, figure, draws=draws, seed=seed)
 
@@ -427,6 +425,11 @@ def load_evaluation(folder: str | Path) -> Evaluation:
         If a file is missing or is not what was written.
     """
     source = Path(folder)
+    if not (source / "manifest.json").exists():
+        raise AnalysisError(
+            f"{source}: no saved evaluation here: Evaluation.save(folder) or"
+            " `groupemo evaluate --out FOLDER` makes one"
+        )
     manifest, runs, min_iou, left_out = _read_manifest(source / "manifest.json")
     labels = load_labels(source / "labels.csv")
     analyses = _asked_for(source / "analyses.jsonl", set(labels), runs)

@@ -347,7 +347,7 @@ def test_demo_prints_the_scores_and_what_was_out_of_reach(photos, tmp_path, monk
         (["detect", ".", "-d", "nonesuch"], "no detector named 'nonesuch'; known: yunet"),
         (["detect", ".", "-d", "all:x"], "'all:x': 'x' is not an option: expected name:key=value"),
         (["detect", ".", "-d", "all:x=1"], "detector 'all'"),
-        (["report", "."], "manifest.json: "),
+        (["report", "."], ".: no saved evaluation here: "),
     ],
 )
 def test_an_error_is_one_line(words, told, tmp_path, monkeypatch):

@@ -313,7 +313,7 @@ def test_a_row_a_pair():
     table = better_and_worse().table()
     assert list(table.index) == [("d", "good"), ("d", "bad")]
     assert table["matched_accuracy"].tolist() == [1.0, 0.75]
-    assert table.loc[("d", "good"), "matched_accuracy_low"] == 1.0
+    assert math.isnan(table.loc[("d", "good"), "matched_accuracy_low"])  # no spread to judge by
     bad = table.loc[("d", "bad")]
     assert bad["matched_accuracy_low"] < 0.75 < bad["matched_accuracy_high"]
     assert table["seconds_per_photo"].tolist() == [0.5, 0.5]
@@ -566,7 +566,7 @@ def test_a_folder_that_holds_no_evaluation_is_named(scenes, tmp_path, text):
     (folder / "manifest.json").unlink()
     if text is not None:
         (folder / "manifest.json").write_text(text)
-    with pytest.raises(AnalysisError, match=r"manifest\.json"):
+    with pytest.raises(AnalysisError, match=r"manifest\.json|no saved evaluation here"):
         load_evaluation(folder)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -79,7 +81,25 @@ def counted(number: int, thing: str) -> str:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table; a column named with a closing `>` is set to the right."""
+    """Print a table; a column named with a closing `>` is set to the right.
+
+    In a terminal too narrow for it words fold first, numbers where there is no other
+    way; a file or a pipe gets the table as wide as it is.
+    """
+    console = Console(highlight=False)
+    cells = [[_cell(value) for value in row] for row in rows]
+    table = _table(title, columns, cells, whole=True)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = max(console.width, _measured(console, table).maximum)
+    elif _measured(console, table).minimum > console.width:
+        table = _table(title, columns, cells, whole=False)
+    console.print(table)
+
+
+def _table(
+    title: str, columns: Sequence[str], cells: Sequence[Sequence[Text]], *, whole: bool
+) -> Table:
+    """Return a table; with `whole`, numbers never fold."""
     table = Table(
         title=Text(title, style="bold"),
         title_justify="left",
@@ -87,20 +107,21 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
         pad_edge=False,
         collapse_padding=True,
     )
-    console = Console(highlight=False)
-    cells = [[_cell(value) for value in row] for row in rows]
-    widths = [_longest_word(name, [row[at] for row in cells]) for at, name in enumerate(columns)]
-    fits = sum(widths) + 2 * len(widths) <= console.width
-    for name, width in zip(columns, widths, strict=True):
+    for name in columns:
+        number = name.endswith(">")
         table.add_column(
             name.removesuffix(">"),
-            justify="right" if name.endswith(">") else "left",
+            justify="right" if number else "left",
             overflow="fold",
-            min_width=width if fits else None,
+            no_wrap=number and whole,
         )
     for row in cells:
         table.add_row(*row)
-    console.print(table)
+    return table
+
+
+def _measured(console: Console, table: Table) -> Measurement:
+    return Measurement.get(console, console.options.update(max_width=10_000), table)
 
 
 def print_json(value: Any) -> None:
@@ -161,12 +182,6 @@ def resumable(file: Path) -> Iterator[None]:
         kept = f"what was done is kept in {file}; " if begun else ""
         complain(f"interrupted: {kept}run the same command again to go on")
         raise typer.Exit(130) from error
-
-
-def _longest_word(name: str, cells: Iterable[Text]) -> int:
-    """Return the width at which a column need not cut words; 26 is enough for most names."""
-    words = [name.removesuffix(">"), *(word for cell in cells for word in cell.plain.split())]
-    return min(26, max(map(len, words)))
 
 
 def _cell(value: object) -> Text:

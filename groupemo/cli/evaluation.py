@@ -169,7 +169,7 @@ def _print_scores(evaluation: Evaluation, rows: Sequence[Row]) -> None:
     )
     print_table(
         "Matched: the backend alone, on faces found and answered",
-        ("Detector", "Backend", "Faces>", "Accuracy>", "Macro F1>", "Cross-entropy>"),
+        ("Detector", "Backend", "Faces>", "Accuracy>", "Macro-F1>", "Log-loss>"),
         [
             (
                 *_pair(row),
@@ -183,7 +183,7 @@ def _print_scores(evaluation: Evaluation, rows: Sequence[Row]) -> None:
     )
     print_table(
         "End-to-end: a missed face costs recall, a phantom precision",
-        ("Detector", "Backend", "Accuracy>", "Macro F1>", "Seconds a photo>"),
+        ("Detector", "Backend", "Accuracy>", "Macro-F1>", "Seconds a photo>"),
         [
             (
                 *_pair(row),
@@ -196,7 +196,7 @@ def _print_scores(evaluation: Evaluation, rows: Sequence[Row]) -> None:
     )
     print_note(
         f"{counted(len(evaluation.labels), 'photo')}. [low, high]: 95 % interval over photos."
-        " Cross-entropy in nats, lower is better."
+        " Log-loss in nats, lower is better."
     )
     note_stand_ins(row["backend"] for row in rows)
     if evaluation.left_out:
