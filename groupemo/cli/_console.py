@@ -88,18 +88,15 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     """
     console = Console(highlight=False)
     cells = [[_cell(value) for value in row] for row in rows]
-    table = _table(title, columns, cells, whole=True)
+    tables = [_table(title, columns, cells, kept) for kept in ("words", "numbers", "nothing")]
     if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.width = max(console.width, _measured(console, table).maximum)
-    elif _measured(console, table).minimum > console.width:
-        table = _table(title, columns, cells, whole=False)
-    console.print(table)
+        console.width = max(console.width, _measured(console, tables[0]).maximum)
+    fitting = (table for table in tables if _measured(console, table).minimum <= console.width)
+    console.print(next(fitting, tables[-1]))
 
 
-def _table(
-    title: str, columns: Sequence[str], cells: Sequence[Sequence[Text]], *, whole: bool
-) -> Table:
-    """Return a table; with `whole`, numbers never fold."""
+def _table(title: str, columns: Sequence[str], cells: Sequence[Sequence[Text]], kept: str) -> Table:
+    """Return a table that keeps whole: its words and numbers, its numbers, or nothing."""
     table = Table(
         title=Text(title, style="bold"),
         title_justify="left",
@@ -107,13 +104,15 @@ def _table(
         pad_edge=False,
         collapse_padding=True,
     )
-    for name in columns:
+    for at, name in enumerate(columns):
         number = name.endswith(">")
+        words = [word for row in cells for word in row[at].plain.split()]
         table.add_column(
             name.removesuffix(">"),
             justify="right" if number else "left",
             overflow="fold",
-            no_wrap=number and whole,
+            no_wrap=number and kept != "nothing",
+            min_width=max(map(len, words), default=0) if kept == "words" else None,
         )
     for row in cells:
         table.add_row(*row)
