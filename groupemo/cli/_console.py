@@ -105,14 +105,15 @@ def _table(title: str, columns: Sequence[str], cells: Sequence[Sequence[Text]], 
         collapse_padding=True,
     )
     for at, name in enumerate(columns):
+        texts = [name.removesuffix(">"), *(row[at].plain for row in cells)]
         number = name.endswith(">")
-        words = [word for row in cells for word in row[at].plain.split()]
+        parts = [part for text in texts for part in (text.splitlines() if number else text.split())]
+        whole = kept == "words" or (number and kept == "numbers")
         table.add_column(
-            name.removesuffix(">"),
+            texts[0],
             justify="right" if number else "left",
             overflow="fold",
-            no_wrap=number and kept != "nothing",
-            min_width=max(map(len, words), default=0) if kept == "words" else None,
+            min_width=max(map(len, parts), default=0) if whole else None,
         )
     for row in cells:
         table.add_row(*row)
