@@ -158,9 +158,28 @@ def test_a_run_that_answers_nothing_fell(folder):
 
 
 def test_only_shared_photos_are_compared(folder):
-    result = groupemo("compare", folder / "base", folder / "few")
+    result = groupemo("compare", folder / "base", folder / "few", "--partial")
     assert "25 photos of both." in result.stdout
     assert "left out, not in both: p25, p26" in result.stdout
+
+
+def test_a_pass_is_of_all_that_could_be_judged_before(folder):
+    error = groupemo("compare", folder / "base", folder / "few", code=1).stderr
+    assert error.startswith("error: RUN_B lacks 15 photos (p25, p26, p27, p28, p29 ...) of RUN_A")
+    error = groupemo("compare", folder / "two", folder / "same", code=1).stderr
+    assert error.startswith("error: RUN_B lacks 1 run (d x c) of RUN_A")
+    groupemo("compare", folder / "few", folder / "base")  # more than before is no loss
+    missing = told(folder / "same", folder / "two")["not_compared"]
+    assert missing == {"a": [], "b": ["d x c"]}
+
+
+def test_a_margin_of_one_figure(folder):
+    wide = ("--margin", 1, "--margin", "matched_log_loss=0")
+    result = told(folder / "base", folder / "worse", *wide, code=FELL)
+    assert result["margins"] == {"matched_log_loss": 0}
+    assert [one["fell"] for one in result["comparisons"][0]["figures"]] == [False, True, False]
+    for wrong in ("x", "-0.1", "nan", "luck=1", "matched_log_loss="):
+        groupemo("compare", folder / "base", folder / "same", "--margin", wrong, code=2)
 
 
 def test_relabelled_photos_are_refused(folder):
@@ -186,7 +205,10 @@ def test_each_run_is_compared_with_its_namesake(folder):
 
 
 def test_runs_can_be_chosen(folder):
-    assert "not compared: d x c" in groupemo("compare", folder / "two", folder / "same").stdout
+    assert (
+        "not compared: d x c"
+        in groupemo("compare", folder / "two", folder / "same", "--partial").stdout
+    )
     result = groupemo("compare", folder / "half", folder / "same", "--a", "d x c")
     assert "d x c -> d x b" in result.stdout
     assert "not compared" not in result.stdout

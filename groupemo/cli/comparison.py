@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -21,6 +22,7 @@ from groupemo.cli._console import (
     print_note,
     print_table,
 )
+from groupemo.errors import AnalysisError
 
 if TYPE_CHECKING:
     from groupemo.comparison import Comparison, Difference
@@ -51,9 +53,51 @@ class Change(NamedTuple):
         """The watched figures: `a` is after, `b` before."""
         return list(self.comparison.differences.values())
 
-    def fell(self, margin: float) -> list[str]:
+    def fell(self, margins: Margins) -> list[str]:
         """Return the watched figures that fell."""
-        return [one.figure.full_title for one in self.figures if one.fell(margin)]
+        return [one.figure.full_title for one in self.figures if margins.fell(one)]
+
+    @property
+    def lost(self) -> list[str]:
+        """The photos that could be judged before and cannot be after."""
+        kept = set(self.comparison.photos)
+        return [name for one in self.before.photos if (name := one.analysis.photo) not in kept]
+
+
+@dataclass(frozen=True)
+class Margins:
+    """How far figures may fall: one number for all, and others for some."""
+
+    usual: float
+    of: Mapping[str, float]
+
+    @classmethod
+    def parse(cls, told: Sequence[str], watched: Sequence[str]) -> Margins:
+        """Read "0.01" and "matched_log_loss=0.05"."""
+        usual, of = 0.0, {}
+        for each in told:
+            name, named, number = each.rpartition("=")
+            try:
+                value = float(number)
+            except ValueError:
+                value = math.nan
+            if not 0 <= value < math.inf:
+                raise typer.BadParameter(f"{each!r}: expected X or NAME=X, X at least 0")
+            if not named:
+                usual = value
+            elif name not in watched:
+                raise typer.BadParameter(f"{each!r}: {name} is not watched: {', '.join(watched)}")
+            else:
+                of[name] = value
+        return cls(usual, of)
+
+    def fell(self, one: Difference) -> bool:
+        """Say whether a figure fell by more than its margin."""
+        return one.fell(self.of.get(one.figure.name, self.usual))
+
+    def __str__(self) -> str:
+        others = ", ".join(f"{name} {value:g}" for name, value in self.of.items())
+        return f"{self.usual:g}" + (f" ({others})" if others else "")
 
 
 def compare(
@@ -75,11 +119,14 @@ def compare(
         ),
     ] = None,
     margin: Annotated[
-        float,
+        list[str] | None,
         typer.Option(
-            metavar="X", min=0, help="How far a figure may fall: 0.01 is one point, or 0.01 nats."
+            metavar="X|NAME=X",
+            help="How far figures may fall, 0 if not given: 0.01 is one point, or 0.01 nats."
+            " With a name, for one figure. May be repeated.",
+            show_default=False,
         ),
-    ] = 0.0,
+    ] = None,
     a: Annotated[
         str | None,
         typer.Option(
@@ -89,6 +136,12 @@ def compare(
     b: Annotated[
         str | None, typer.Option("--b", metavar="RUN", help="One run of RUN_B.", show_default=False)
     ] = None,
+    partial: Annotated[
+        bool,
+        typer.Option(
+            "--partial", help="Pass though RUN_B lacks photos or runs that RUN_A could judge."
+        ),
+    ] = False,
     as_json: opt.Json = False,
 ) -> None:
     """Say whether a change made figures worse; ends with 4 if one fell.
@@ -96,42 +149,52 @@ def compare(
     Compares runs of the same detector and backend on the photos both evaluations
     have, or the one run of each, whatever it is called. A figure fell where the
     whole 95 % interval of its change is worse than the margin, or where nothing is
-    left to judge.
+    left to judge. What RUN_B lacks of RUN_A's photos and runs is an error.
+
+    One figure of a change that matters nothing falls by chance one time in forty;
+    the more are watched, the oftener: a margin guards against it.
     """
     from groupemo.comparison import WATCHED, joined
     from groupemo.comparison import compare as paired
     from groupemo.evaluation import load_evaluation
 
+    watched = tuple(figure or WATCHED)
+    margins = Margins.parse(margin or (), watched)
     old, new = load_evaluation(before).scores, load_evaluation(after).scores
     changes = []
     for was, now in joined(old, new, a=a, b=b):
         called = ("B", "A") if was.pair == now.pair else None
-        changes.append(Change(was, now, paired(now, was, figures=figure or WATCHED, names=called)))
-    fell = {change.name: names for change in changes if (names := change.fell(margin))}
+        changes.append(Change(was, now, paired(now, was, figures=watched, names=called)))
+    fell = {change.name: names for change in changes if (names := change.fell(margins))}
+    alone = [[] if a or b else _alone(runs, changes) for runs in (old, new)]
     if as_json:
         print_json(
             {
-                "margin": margin,
+                "margin": margins.usual,
+                "margins": margins.of,
                 "fell": bool(fell),
-                "comparisons": [_record(change, margin) for change in changes],
+                "not_compared": {"a": alone[0], "b": alone[1]},
+                "comparisons": [_record(change, margins) for change in changes],
             }
         )
     else:
         print_note(f"A: {before}, B: {after}")
         for change in changes:
-            _print(change, margin)
+            _print(change, margins)
         note_stand_ins(run.backend for change in changes for run in change[:2])
-        if not (a or b):
-            _note_alone(old, new, changes)
+        if any(alone):
+            print_note(f"not compared: {', '.join(dict.fromkeys([*alone[0], *alone[1]]))}")
     for name, titles in fell.items():
         complain(f"fell: {name}: {', '.join(titles)}")
     if fell:
         raise typer.Exit(FELL)
+    if not partial:
+        _refuse_lost(alone[0], changes)
     if not as_json:
-        typer.echo(f"passed: no figure fell by more than {margin:g}{_hidden(changes)}")
+        typer.echo(f"passed: no figure fell by more than {margins}{_hidden(changes)}")
 
 
-def _record(change: Change, margin: float) -> dict[str, Any]:
+def _record(change: Change, margins: Margins) -> dict[str, Any]:
     comparison = change.comparison
     return {
         "a": change.before.pair,
@@ -147,7 +210,7 @@ def _record(change: Change, margin: float) -> dict[str, Any]:
                 "low": one.low,
                 "high": one.high,
                 "p": one.p,
-                "fell": one.fell(margin),
+                "fell": margins.fell(one),
                 "could_hide": one.could_hide,
                 "sentence": comparison.sentence(one.figure.name),
             }
@@ -160,7 +223,7 @@ def _record(change: Change, margin: float) -> dict[str, Any]:
     }
 
 
-def _print(change: Change, margin: float) -> None:
+def _print(change: Change, margins: Margins) -> None:
     from groupemo.comparison import p_words
 
     comparison = change.comparison
@@ -174,7 +237,7 @@ def _print(change: Change, margin: float) -> None:
                 _cell(one.a),
                 _cell(one.difference, one.low, one.high),
                 NONE if math.isnan(one.p) else p_words(one.p).removeprefix("p ").lstrip("= "),
-                "fell" if one.fell(margin) else _may_hide(one),
+                "fell" if margins.fell(one) else _may_hide(one),
             )
             for one in change.figures
         ],
@@ -202,12 +265,26 @@ def _may_hide(one: Difference) -> str:
     return NONE if math.isnan(one.could_hide) else amount(one.figure, one.could_hide)
 
 
-def _note_alone(old: Sequence[Scores], new: Sequence[Scores], changes: Sequence[Change]) -> None:
+def _alone(runs: Sequence[Scores], changes: Sequence[Change]) -> list[str]:
     """Name the runs that were compared with none."""
     seen = [run for change in changes for run in change[:2]]
-    alone = dict.fromkeys(" x ".join(run.pair) for run in (*old, *new) if run not in seen)
-    if alone:
-        print_note(f"not compared: {', '.join(alone)}")
+    return [" x ".join(run.pair) for run in runs if run not in seen]
+
+
+def _refuse_lost(runs: Sequence[str], changes: Sequence[Change]) -> None:
+    """Raise where something could be judged before and not after: no figure shows it."""
+    photos = list(dict.fromkeys(name for change in changes for name in change.lost))
+    lost = [f"{counted(len(photos), 'photo')} ({_some(photos)})"] if photos else []
+    lost += [f"{counted(len(runs), 'run')} ({_some(runs)})"] if runs else []
+    if lost:
+        raise AnalysisError(
+            f"RUN_B lacks {' and '.join(lost)} of RUN_A: nothing fell on what is left, but so much"
+            " is not the whole: evaluate them too, or pass --partial"
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
 
 
 def _hidden(changes: Sequence[Change]) -> str:
