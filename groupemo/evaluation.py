@@ -305,6 +305,7 @@ class Evaluation:
             **self.manifest,
             "runs": [key_of(next(scores.analyses()))[1:] for scores in self.scores],
             "min_iou": self.min_iou,
+            "photos": len(self.labels),
             "left_out": self.left_out,
         }
         write_atomically(target / "manifest.json", json.dumps(told, indent=2).encode())
@@ -432,6 +433,11 @@ def load_evaluation(folder: str | Path) -> Evaluation:
         )
     manifest, runs, min_iou, left_out = _read_manifest(source / "manifest.json")
     labels = load_labels(source / "labels.csv")
+    if len(labels) != manifest.get("photos", len(labels)):
+        raise AnalysisError(
+            f"{source / 'labels.csv'}: labels {len(labels)} photos, the manifest tells of"
+            f" {manifest['photos']}: one of them was changed; save the evaluation once more"
+        )
     analyses = _asked_for(source / "analyses.jsonl", set(labels), runs)
     if len(analyses) < len(labels) * len(runs):
         raise AnalysisError(
@@ -449,7 +455,8 @@ def _read_manifest(
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
         runs = [(detector, backend) for detector, backend in told.pop("runs")]
-        return told, runs, float(told.pop("min_iou")), tuple(told.pop("left_out"))
+        left_out = [str(name) for name in list(told.pop("left_out"))]
+        return told, runs, float(told.pop("min_iou")), tuple(left_out)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise AnalysisError(f"{path}: not the manifest of a saved evaluation: {reason}") from error

@@ -479,6 +479,14 @@ def test_a_saved_evaluation_that_was_cut_short_is_refused(tmp_path):
         load_evaluation(folder)
 
 
+def test_labels_that_lost_a_photo_are_noticed(tmp_path):
+    folder = Evaluation.of(LABELS, ANSWERS).save(tmp_path)
+    lines = (folder / "labels.csv").read_text().splitlines(keepends=True)
+    (folder / "labels.csv").write_text("".join(lines[:-1]))
+    with pytest.raises(AnalysisError, match=r"labels 2 photos, the manifest tells of 3"):
+        load_evaluation(folder)
+
+
 def test_only_empty_photos():
     grid = Evaluation.of(Labels({"empty": labelled("")}), [answered("empty", "")])
     row = grid.table().iloc[0]
