@@ -99,7 +99,7 @@ def ablation(
         for each in (values, drawn, jackknife)
     )
     rows = [
-        (whose, value, gain, *interval(draw, point=gain, jackknife=left_out))
+        (whose, value, gain, *interval(draw, point=gain, jackknife=left_out, difference=True))
         for whose, value, gain, draw, left_out in zip(
             STEPS.values(), values[:, 0], gains[:, 0], drawn_gains, jackknife_gains, strict=True
         )

@@ -2,22 +2,33 @@
 
 From a run on some photos already labelled (`plan`), or from assumptions before
 any photo is labelled (`plan_ahead`). Widths fall about as 1 / sqrt(photos): half
-the width takes four times the photos. More faces in the same photos help less,
+the width takes four times the photos, and a run that gets the width wrong by a
+tenth gets the photos wrong by a fifth. More faces in the same photos help less,
 for they go together.
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
+from numpy.typing import NDArray
 
 from groupemo.errors import OptionError
 from groupemo.figures import FIGURES, Weighed
-from groupemo.metrics.uncertainty import DRAWS, Correction, defined, draw_weights
+from groupemo.metrics.uncertainty import (
+    DRAWS,
+    Correction,
+    Weights,
+    draw_weights,
+    interval,
+    student,
+    weightings,
+)
 from groupemo.scores import Scores
 
 __all__ = ["Plan", "plan", "plan_ahead"]
@@ -27,6 +38,9 @@ MOST = 1_000_000
 
 FEW = 30
 """Photos below which a run is little to plan from."""
+
+REACH = (0.25, 0.5, 1, 2, 4, 8)
+"""Numbers of photos that are drawn from a run, as multiples of its own."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +56,7 @@ class Plan:
     level : float
         Of the interval, 0.95.
     photos : int
-        How many it takes, at most `MOST`.
+        The fewest whose interval is no wider.
     curve : tuple of (int, float)
         Photos, and the width of the interval with as many; more photos last.
     labelled : int, optional
@@ -59,10 +73,9 @@ class Plan:
     @property
     def sentence(self) -> str:
         """The plan in words."""
-        count = f"more than {MOST}" if self.photos >= MOST else f"about {self.photos}"
         said = (
             f"A {100 * self.level:g} % interval of {self.title} that is {self.width:g} wide takes"
-            f" {count} labelled photos."
+            f" about {self.photos} labelled photos."
         )
         if self.labelled is None:
             return said
@@ -70,8 +83,19 @@ class Plan:
         said += f" With the {self.labelled} of this run it is {now:.2g} wide"
         said += ": they are enough." if self.photos <= self.labelled else "."
         if self.labelled < FEW:
-            said += f" Fewer than {FEW} photos are little to plan from: plan again with more."
+            low, high = self.rough
+            said += f" Planned from so few it is rough, {low} to {high}: plan again with more."
         return said
+
+    @property
+    def rough(self) -> tuple[int, int]:
+        """How few and how many photos it may as well take, planned from a run of so many.
+
+        Photos are as a variance, and one of n values is off by sqrt(2 / (n - 1)), one
+        standard error, on a log scale. Not less than that, for values with long tails.
+        """
+        times = math.exp(_z(0.95) * math.sqrt(2 / (self.labelled - 1))) if self.labelled else 1.0
+        return max(2, round(self.photos / times)), round(self.photos * times)
 
 
 def plan(
@@ -85,11 +109,11 @@ def plan(
 ) -> Plan:
     """Plan from a run: its photos stand for those to come.
 
-    A study of m photos is what m photos drawn from the run's give (with
-    replacement, so m may be greater than their number). Its interval is as wide
-    as the figure spreads over many such studies, expanded like any interval for m
-    photos (`groupemo.metrics.uncertainty`). The least m is sought by the law of
-    1 / sqrt(m), each guess put right by drawing at the m it gives.
+    With as many photos as the run has the interval is as wide as the run's own. A
+    study of m photos is what m photos drawn from the run's give (with replacement,
+    so m may be greater than their number): the width goes with how much the figure
+    spreads over many such studies, for a few m, by a power law in between and
+    1 / sqrt(m) beyond; and with Student's t, whose degrees of freedom grow as m.
 
     Parameters
     ----------
@@ -104,26 +128,63 @@ def plan(
     Raises
     ------
     OptionError
-        If the figure or width means nothing, or the run does not make the figure
-        vary: there is nothing to plan from.
+        If the figure or width means nothing, or the figure has no interval on the
+        run's photos: there is nothing to plan from.
     """
     if figure not in FIGURES:
         raise OptionError(f"no figure named {figure!r}; known: {', '.join(FIGURES)}")
-    n = len(scores.photos)
+    chosen, n = FIGURES[figure], len(scores.photos)
+
+    def of(weights: Weights) -> NDArray[np.float64]:
+        return chosen.of(Weighed(scores, weights))
+
+    (point,), drawn, jackknife = map(of, weightings(n, draws, seed))
+    low, high = interval(
+        drawn,
+        point=float(point),
+        jackknife=jackknife,
+        level=level,
+        least=chosen.least,
+        most=chosen.most,
+    )
+    if not high > low:
+        raise OptionError(f"{figure} has no interval on the run's {n} photos: nothing to plan from")
+    sizes = np.array(sorted({max(2, round(n * times)) for times in REACH}))
+    spreads = np.array(
+        [_spread(of(draw_weights(n, draws=draws, seed=seed, photos=each))) for each in sizes]
+    )
+    law = _power_law(sizes, spreads, n)
+    df, z = Correction.fit(0.5, jackknife).df, _z(level)
 
     def width_at(photos: int) -> float:
-        weights = draw_weights(n, draws=draws, seed=seed, photos=photos)
-        drawn = defined(FIGURES[figure].of(Weighed(scores, weights)))
-        if not len(drawn):
-            return math.nan
-        # n photos spread as if sqrt((n - 1) / n) of what they stand for
-        expanded = Correction(df=photos - 1, stretch=math.sqrt(n / (n - 1)))
-        low, high = np.quantile(drawn, [expanded.share(-_z(level)), expanded.share(_z(level))])
-        return float(high - low)
+        expanded = student(z, df * photos / n) / student(z, df)
+        return min((high - low) * law(photos) * expanded, chosen.most - chosen.least)
 
-    if n < 2 or not width_at(n) > 0:
-        raise OptionError(f"{figure} does not vary over the run's {n} photos: nothing to plan from")
-    return _plan(FIGURES[figure].full_title, width, level, width_at, n)
+    return _plan(chosen.full_title, width, level, width_at, chosen.most - chosen.least, n)
+
+
+def _spread(drawn: NDArray[np.float64]) -> float:
+    """Return the standard deviation of the draws, NaN where most are undefined."""
+    finite = drawn[np.isfinite(drawn)]
+    return float(finite.std()) if 2 * len(finite) > len(drawn) else math.nan
+
+
+def _power_law(
+    sizes: NDArray[np.int64], spreads: NDArray[np.float64], n: int
+) -> Callable[[int], float]:
+    """Return how the spread falls with the number of photos: 1 at `n`, and never rising."""
+    known = (spreads > 0) | (sizes == n)
+    sizes, spreads = sizes[known], spreads[known]
+    [at] = np.flatnonzero(sizes == n)
+    spreads[:at] = np.maximum.accumulate(spreads[at::-1])[:0:-1]
+    spreads[at:] = np.minimum.accumulate(spreads[at:])
+    xs, ys = np.log(sizes), np.log(spreads / spreads[at])
+
+    def law(photos: int) -> float:
+        near = min(max(photos, sizes[0]), sizes[-1])
+        return math.exp(np.interp(math.log(near), xs, ys)) * math.sqrt(near / photos)
+
+    return law
 
 
 def plan_ahead(
@@ -158,17 +219,18 @@ def plan_ahead(
     """
     for name, value, fits in (
         ("expect", expect, 0 < expect < 1),
-        ("faces", faces, faces >= 1),
+        ("faces", faces, 1 <= faces < math.inf),
         ("icc", icc, 0 <= icc <= 1),
     ):
         if not fits:
             raise OptionError(f"{name} is {value}: out of range")
     variance = (1 + (faces - 1) * icc) * expect * (1 - expect) / faces
+    z = _z(level)
 
     def width_at(photos: int) -> float:
-        return 2 * _z(level) * math.sqrt(variance / photos)
+        return min(2 * z * math.sqrt(variance / photos), 1.0)
 
-    return _plan(f"a share of {expect:g}", width, level, width_at)
+    return _plan(f"a share of {expect:g}", width, level, width_at, 1.0)
 
 
 def _plan(
@@ -176,25 +238,19 @@ def _plan(
     width: float,
     level: float,
     width_at: Callable[[int], float],
+    widest: float,
     labelled: int | None = None,
 ) -> Plan:
-    if not width > 0:
-        raise OptionError(f"width is {width}: expected a number above 0")
-    photos = _least(width_at, width, labelled or 100)
+    if not 0 < width < widest:
+        below = "" if math.isinf(widest) else f" and below {widest:g}, the whole range"
+        raise OptionError(f"width is {width}: expected a number above 0{below}")
+    if not width_at(MOST) <= width:
+        raise OptionError(f"width is {width}: it would take more than {MOST} labelled photos")
+    photos = 2 + bisect_left(range(2, MOST), True, key=lambda each: width_at(each) <= width)
     sizes = {max(2, math.ceil(photos * times)) for times in (0.25, 0.5, 1, 2)}
     sizes |= {labelled} if labelled else set()
     curve = tuple((each, width_at(each)) for each in sorted(sizes))
     return Plan(title, width, level, photos, curve, labelled)
-
-
-def _least(width_at: Callable[[int], float], width: float, guess: int) -> int:
-    """Return how many photos the width takes; a few steps, for the law is nearly true."""
-    for _ in range(6):
-        better = math.ceil(guess * (width_at(guess) / width) ** 2 - 1e-9)
-        before, guess = guess, min(max(better, 2), MOST)
-        if abs(guess - before) <= 0.01 * before:
-            break
-    return guess
 
 
 def _z(level: float) -> float:

@@ -265,8 +265,8 @@ class Scores:
     def estimates(self, *, draws: int = DRAWS, seed: int = 0) -> dict[str, Estimate]:
         """Return every figure with its 95 % interval over photos, and what it stands on.
 
-        NaN bounds for fewer than two photos; see `groupemo.metrics.uncertainty` for
-        how they are made, and what they do not know.
+        NaN bounds for fewer than two photos, and where all draws are alike; see
+        `groupemo.metrics.uncertainty` for how they are made, and what they do not know.
         """
         key = (draws, seed)
         if key not in self._estimates:
@@ -278,7 +278,13 @@ class Scores:
         estimates = {}
         for name, figure in FIGURES.items():
             point = float(points[name][0])
-            low, high = interval(drawn[name], point=point, jackknife=jackknife[name])
+            low, high = interval(
+                drawn[name],
+                point=point,
+                jackknife=jackknife[name],
+                least=figure.least,
+                most=figure.most,
+            )
             estimates[name] = Estimate(figure, point, low, high, int(figure.count(self)))
         return estimates
 
@@ -300,7 +306,13 @@ class Scores:
                 columns[name] = points
                 columns[f"{name}_low"], columns[f"{name}_high"] = zip(
                     *(
-                        interval(drawn[:, c], point=float(points[c]), jackknife=jackknife[:, c])
+                        interval(
+                            drawn[:, c],
+                            point=float(points[c]),
+                            jackknife=jackknife[:, c],
+                            least=0,
+                            most=1,
+                        )
                         for c in range(len(self.classes))
                     ),
                     strict=True,
@@ -403,7 +415,9 @@ class Scores:
             anatomy.BINS, anatomy.bin_counts(self.bins).sum(axis=0), strict=True
         ):
             gain = float(points[name][0])
-            low, high = interval(drawn[name], point=gain, jackknife=jackknife[name])
+            low, high = interval(
+                drawn[name], point=gain, jackknife=jackknife[name], difference=True
+            )
             rows.append((labelled, detected, gain, low, high))
         columns = ["labelled", "detected", "gain", "low", "high"]
         return pd.DataFrame(rows, pd.Index(anatomy.BINS, name="bin"), columns)

@@ -21,7 +21,7 @@ from groupemo.labels import LabelledFaces, Labels
 from groupemo.metrics import detection as det
 from groupemo.metrics.tally import Tally
 from groupemo.metrics.uncertainty import draw_weights, interval, leave_one_out, weigh
-from groupemo.planning import MOST, Plan, plan, plan_ahead
+from groupemo.planning import Plan, plan, plan_ahead
 
 
 def run(found, missed):
@@ -83,34 +83,76 @@ def test_studies_really_made_are_as_wide_as_planned(width):
     assert np.mean(widths) == pytest.approx(width, rel=0.2)
 
 
-def test_the_plan_is_on_the_curve_and_as_wide_as_wanted():
-    planned = plan(drawn_run(50), figure="detection_recall", width=0.06)
+@pytest.mark.parametrize("n", [9, 50])
+@pytest.mark.parametrize("figure", ["detection_recall", "detection_f1", "end_to_end_macro_f1"])
+@pytest.mark.parametrize("width", [0.02, 0.1, 0.3])
+def test_the_table_bears_the_sentence_out(n, figure, width):
+    planned = plan(drawn_run(n), figure=figure, width=width, draws=400)
     widths = dict(planned.curve)
-    assert widths[planned.photos] == pytest.approx(0.06, rel=0.03)
-    assert planned.labelled == 50
-    assert 50 in widths
+    assert widths[planned.photos] <= width
+    assert widths[planned.photos] == pytest.approx(width, rel=0.01) or planned.photos < 40
+    assert planned.labelled == n
     assert list(widths) == sorted(widths)
+    assert list(widths.values()) == sorted(widths.values(), reverse=True)
+    if planned.photos > 2:
+        narrower = widths[planned.photos] * (1 - 1e-9)
+        less = plan(drawn_run(n), figure=figure, width=narrower, draws=400)
+        assert less.photos == planned.photos + 1
+
+
+@pytest.mark.parametrize("figure", ["detection_recall", "end_to_end_macro_f1"])
+def test_with_the_photos_of_the_run_it_is_as_wide_as_reported(evaluated, figure):
+    scores = evaluated[("some", "b")]
+    reported = scores.estimates()[figure]
+    planned = plan(scores, figure=figure)
+    assert dict(planned.curve)[40] == pytest.approx(reported.high - reported.low, abs=1e-12)
+
+
+def test_four_times_the_photos_are_half_as_wide():
+    planned = plan(drawn_run(200), figure="detection_recall", width=0.005)
+    widths = dict(planned.curve)
+    assert planned.photos > 8 * 200, "beyond what is drawn"
+    assert widths[2 * planned.photos] == pytest.approx(widths[planned.photos] / 2**0.5, rel=0.001)
+
+
+def test_a_figure_of_few_faces_needs_more_than_the_law_for_many():
+    # a class with one face in each of three photos of forty
+    counts = np.zeros((40, 9, 9), int)
+    counts[:, 3, 3] = 5
+    counts[:3, 1, [1, 1, 3]] += np.eye(3, dtype=int)
+    scores = SimpleNamespace(photos=range(40), stacked=Tally(counts))
+    planned = plan(scores, width=0.2, draws=400)
+    assert planned.photos > 40
+    assert dict(planned.curve)[planned.photos] <= 0.2
 
 
 @pytest.mark.parametrize(
-    ("scores", "reason"),
-    [
-        (run([4], [1]), "over the run's 1 photos"),
-        (run([], []), "over the run's 0 photos"),
-        (run([4, 2, 5], [0, 0, 0]), "does not vary over the run's 3 photos"),
-        (run([0, 0, 0], [0, 0, 0]), "does not vary"),
-    ],
+    "scores",
+    [run([4], [1]), run([], []), run([4, 2, 5], [0, 0, 0]), run([0, 0, 0], [0, 0, 0])],
+    ids=["one photo", "none", "all found", "no face"],
 )
-def test_what_does_not_vary_gives_nothing_to_plan_from(scores, reason):
+def test_what_has_no_interval_gives_nothing_to_plan_from(scores):
+    reason = f"detection_recall has no interval on the run's {len(scores.photos)} photos"
     with pytest.raises(OptionError, match=reason):
         plan(scores, figure="detection_recall")
+
+
+@pytest.mark.parametrize("width", [3, 1, 0, -0.1, math.nan, math.inf, 1e-200])
+def test_a_width_that_means_nothing_is_named(width):
+    for planned in (
+        lambda: plan(drawn_run(20), figure="detection_recall", width=width, draws=50),
+        lambda: plan_ahead(0.5, width=width),
+    ):
+        with pytest.raises(OptionError, match=f"^width is {width}: "):
+            planned()
 
 
 @pytest.mark.parametrize(
     "options",
     [
         {"expect": 0.0}, {"expect": 1}, {"faces": 0.5}, {"icc": -0.1}, {"icc": 1.1},
-        {"width": 0.0}, {"width": math.nan}, {"level": 1.0},
+        {"level": 1.0}, {"expect": math.nan}, {"faces": math.inf}, {"faces": math.nan},
+        {"icc": math.nan},
     ],
 )  # fmt: skip
 def test_assumptions_out_of_range_are_named(options):
@@ -130,13 +172,28 @@ def test_a_plan_in_words():
         " With the 60 of this run it is 0.14 wide."
     )
     assert "enough" in replace(planned, photos=50).sentence
-    assert "little to plan from" in replace(planned, curve=((12, 0.3),), labelled=12).sentence
-    assert f"more than {MOST}" in replace(planned, photos=MOST).sentence
     assert "run" not in replace(planned, labelled=None).sentence
 
 
-def test_what_no_number_of_photos_can_do():
-    assert plan_ahead(0.5, width=1e-5).photos == MOST
+def test_a_plan_from_few_photos_says_how_rough_it_is():
+    few = Plan("detection recall", 0.1, 0.95, 100, ((9, 0.4), (100, 0.1)), labelled=9)
+    # e^(1.96 sqrt(2 / 8)) = 2.66
+    assert few.rough == (38, 266)
+    assert few.sentence.endswith(
+        " Planned from so few it is rough, 38 to 266: plan again with more."
+    )
+    assert "rough" not in replace(few, labelled=30, curve=((30, 0.2),)).sentence
+
+
+def test_how_rough_a_plan_is_by_simulation():
+    # plans from 9 photos each, of photos drawn as those of the great run
+    truth = plan(drawn_run(2000), figure="detection_recall", width=0.1, draws=200).photos
+    planned = [
+        plan(drawn_run(9, seed), figure="detection_recall", width=0.1, draws=200)
+        for seed in range(40)
+    ]
+    held = np.mean([one.rough[0] <= truth <= one.rough[1] for one in planned])
+    assert held > 0.7
 
 
 # --- the command -----------------------------------------------------------------------------
@@ -152,8 +209,8 @@ def command(*words, code=0):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Save an evaluation of two detectors on 40 photos of four faces; the first misses some."""
+def evaluated():
+    """Return an evaluation of two detectors on 40 photos of four faces; the first misses some."""
     rng = np.random.default_rng(1)
     boxes = np.array([[10 * at, 0, 10 * at + 10, 10] for at in range(4)])
     truth = {f"{at:02}.jpg": rng.integers(0, 7, 4) for at in range(40)}
@@ -168,7 +225,12 @@ def folder(tmp_path_factory):
         for seen in [rng.random(4) < share]
     ]  # fmt: skip
     labels = Labels({name: LabelledFaces(boxes, each) for name, each in truth.items()})
-    return Evaluation.of(labels, analyses).save(tmp_path_factory.mktemp("plan"))
+    return Evaluation.of(labels, analyses)
+
+
+@pytest.fixture(scope="module")
+def folder(evaluated, tmp_path_factory):
+    return evaluated.save(tmp_path_factory.mktemp("plan"))
 
 
 def test_plan_from_a_run(folder):

@@ -4,20 +4,25 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
 from groupemo.errors import OptionError
+from groupemo.metrics import calibration as cal
 from groupemo.metrics import classification as cls
 from groupemo.metrics import detection as det
+from groupemo.metrics.answers import Answers
 from groupemo.metrics.tally import SUMS, Tally
 from groupemo.metrics.uncertainty import (
+    TAIL,
     Correction,
-    defined,
+    Drawn,
     draw_weights,
+    estimate,
     interval,
     leave_one_out,
+    student,
     weigh,
 )
 
@@ -100,12 +105,16 @@ def test_intervals_of_a_mean_are_scipys(values, methods):
     numbers = same.integers(0, n, (999, n))
     weights = np.stack([np.bincount(row, minlength=n) for row in numbers])
     np.testing.assert_allclose(weights @ values / n, resampled.bootstrap_distribution, atol=1e-9)
-    low, high = interval(
-        resampled.bootstrap_distribution,
-        point=values.mean(),
-        jackknife=leave_one_out(n) @ values / (n - 1),
-        method=ours,
-    )
+    drawn = {
+        "drawn": resampled.bootstrap_distribution,
+        "point": values.mean(),
+        "jackknife": leave_one_out(n) @ values / (n - 1),
+        "method": ours,
+    }
+    correction = Drawn.of(**drawn).correction
+    assume(min(stats.norm.cdf([correction.score(z) for z in (-1.96, 1.96)])) > TAIL)
+    assume(max(stats.norm.cdf([correction.score(z) for z in (-1.96, 1.96)])) < 1 - TAIL)
+    low, high = interval(**drawn)
     np.testing.assert_allclose((low, high), resampled.confidence_interval, atol=1e-9)
 
 
@@ -113,41 +122,35 @@ def test_intervals_of_a_mean_are_scipys(values, methods):
 @pytest.mark.parametrize("level", [0.8, 0.95])
 def test_the_expansion_is_students_t(df, level):
     z = stats.norm.ppf((1 + level) / 2)
-    expanded = -stats.norm.ppf(Correction(df=df).share(-z))
-    np.testing.assert_allclose(expanded, stats.t.ppf((1 + level) / 2, df), rtol=0.005)
+    expected = stats.t.ppf((1 + level) / 2, df)
+    np.testing.assert_allclose(Correction(df=df).score(z), expected, rtol=0.005)
+    assert Correction(df=df).score(-z) == -Correction(df=df).score(z)
 
 
 def test_degrees_of_freedom_are_those_of_the_photos_that_carry_the_figure():
     rng = np.random.default_rng(0)
-    even = Correction.fit(np.zeros(9), 0.0, rng.normal(size=4000), "expanded")
+    even = Correction.fit(0.5, rng.normal(size=4000))
     assert even.df == pytest.approx(3999, rel=0.1), "of normal values, all but one"
     # three photos of 300 move the figure, alike: d = .99 three times, -.01 297 times
-    few = Correction.fit(np.zeros(9), 0.0, np.repeat([1.0, 0.0], [3, 297]), "expanded")
+    few = Correction.fit(0.5, np.repeat([1.0, 0.0], [3, 297]))
     assert few.df == pytest.approx(2 / (1 / 3 - 1 / 300), rel=0.03)
     # photos that move nothing are no reason against it
-    assert Correction.fit(np.zeros(9), 0.0, np.zeros(4), "expanded").df == pytest.approx(3)
-
-
-@given(
-    st.floats(-1, 1), st.floats(-0.15, 0.15), st.floats(1, 500) | st.just(math.inf),
-    st.floats(1, 1.4), st.floats(0.01, 0.99),
-)  # fmt: skip
-def test_a_correction_and_back(z0, a, df, stretch, share):
-    correction = Correction(z0, a, df, stretch)
-    z = correction.z(share)
-    if math.isfinite(z):
-        np.testing.assert_allclose(correction.share(z), share, atol=1e-9)
+    assert Correction.fit(0.5, np.zeros(4)).df == pytest.approx(3)
 
 
 def test_no_correction_is_the_plain_percentile():
-    assert Correction().share(-1.959964) == pytest.approx(0.025, abs=1e-8)
+    assert Correction().score(-1.959964) == -1.959964
+    values = np.random.default_rng(0).normal(size=999)
+    np.testing.assert_allclose(
+        interval(values), np.quantile(values, [0.025, 0.975]), rtol=0, atol=1e-12
+    )
 
 
 def test_acceleration_by_hand():
     # without the photos one by one: 2, 2, 5; mean 3; d = 1, 1, -2
     # sum(d^3) = 1 + 1 - 8 = -6; sum(d^2) = 6; a = -6 / (6 * 6^1.5) = -1 / 14.697
     # draws 0 1 2 3 against 2: two below, one equal: (2 + 1/2) / 4 = .625; Phi(.31864) = .625
-    correction = Correction.fit(np.arange(4.0), 2.0, [2, 2, 5], "expanded")
+    correction = Drawn.of(np.arange(4.0), 2.0, [2, 2, 5]).correction
     assert correction.a == pytest.approx(-1 / 6**1.5)
     assert correction.z0 == pytest.approx(0.318639, abs=1e-6)
     # sum(d^4) = 18: 2 / (18 / 36 - 1 / 3) = 12, at most n - 1
@@ -155,10 +158,98 @@ def test_acceleration_by_hand():
     assert correction.stretch == pytest.approx(math.sqrt(3 / 2))
 
 
-def test_an_interval_beyond_what_acceleration_bears_ends_at_the_last_draw():
-    # 1 - a w is negative for the upper bound
-    assert Correction(z0=2.0, a=0.16, df=2).share(2.5) == 1.0
-    assert Correction(z0=-2.0, a=-0.16, df=2).share(-2.5) == 0.0
+@given(
+    st.floats(-1.3, 1.3), st.floats(-0.17, 0.17), st.floats(1, 500) | st.just(math.inf),
+    st.floats(1, 1.5), st.lists(st.floats(-30, 30), min_size=2, max_size=9),
+)  # fmt: skip
+def test_a_bound_is_finite_and_farther_out_for_a_surer_interval(z0, a, df, stretch, zs):
+    values = np.sort(np.random.default_rng(0).gamma(2, size=300))
+    bounds = [Drawn(values, Correction(z0, a, df, stretch)).bound(z) for z in sorted(zs)]
+    assert np.isfinite(bounds).all()
+    assert (np.diff(bounds) >= 0).all()
+
+
+def test_beyond_the_last_draws_tails_are_normal():
+    values = np.random.default_rng(0).normal(5, 2, 20_000)
+    for z in (-6, -4, -3, 3, 4, 6):
+        # the 100th draw is the anchor: 2.58 +- .03 standard deviations out
+        assert Drawn(np.sort(values), Correction()).bound(z) == pytest.approx(5 + 2 * z, abs=0.2)
+    # nothing jumps where they begin
+    around = [Drawn(np.sort(values), Correction()).bound(stats.norm.ppf(TAIL) + at) for at in
+              (-1e-9, 1e-9)]  # fmt: skip
+    np.testing.assert_allclose(*around, atol=1e-6)
+
+
+def test_no_interval_is_wider_than_the_figure_can_be():
+    drawn = np.repeat([0.9, 1.0], [300, 1700])
+    given = {"point": 0.985, "jackknife": [0.95, 1.0, 0.99]}
+    assert interval(drawn, **given)[1] > 1
+    low, high = interval(drawn, **given, least=0, most=1)
+    assert low < 0.985 < high == 1
+
+
+# --- figures whose draws lie beside them ------------------------------------------------------
+
+
+def lonely(n, seed=0, k=7):
+    """Return answers of photos of three to nine faces; confidences are a little too high."""
+    rng = np.random.default_rng(seed)
+    photo = np.repeat(np.arange(n), rng.integers(3, 10, n))
+    probs = rng.dirichlet(np.full(k, 0.4), len(photo))
+    truth = probs**0.8
+    cumulated = (truth / truth.sum(axis=1, keepdims=True)).cumsum(axis=1)
+    labels = (rng.random((len(photo), 1)) > cumulated[:, :-1]).sum(axis=1)
+    return Answers(photo, n, labels, probs)
+
+
+CALIBRATION = {
+    "ece": cal.expected_calibration_error,
+    "adaptive": lambda answers, weights: cal.expected_calibration_error(
+        answers, weights, adaptive=True
+    ),
+    "classwise": cal.classwise_calibration_error,
+}
+
+
+@pytest.mark.parametrize("n", [12, 40, 150])
+@pytest.mark.parametrize("name", CALIBRATION)
+def test_the_interval_of_a_calibration_error_holds_it(name, n):
+    answers = lonely(n)
+    value, low, high = estimate(
+        lambda weights: CALIBRATION[name](answers, weights), n, least=0, most=1
+    )
+    assert 0 <= low < value < high <= 1
+    assert high - low > 0.1 * value
+
+
+def test_draws_beside_the_figure_are_re_centred():
+    # every draw above the figure: the interval is theirs, moved by as much as their median is off
+    drawn = np.random.default_rng(0).normal(3.5, 1, 1999)
+    jackknife = np.random.default_rng(1).normal(size=4000)
+    low, high = interval(drawn, point=1.0, jackknife=jackknife)
+    expected = np.quantile(drawn, [0.025, 0.975]) - np.median(drawn) + 1
+    np.testing.assert_allclose((low, high), expected, atol=0.05)
+    assert Drawn.of(drawn, 1.0, jackknife).correction.z0 == 0
+    # a figure well among its draws keeps BCa's correction, and the draws where they are
+    among = Drawn.of(drawn, 3.0, jackknife)
+    assert among.correction.z0 < -0.4
+    np.testing.assert_array_equal(among.values, np.sort(drawn))
+    # without the figure there is nothing to move them to
+    np.testing.assert_array_equal(Drawn.of(drawn).values, np.sort(drawn))
+
+
+@given(
+    st.integers(0, 99), st.floats(-5, 5), st.sampled_from([3, 9, 40]),
+    st.sampled_from(["bca", "expanded"]),
+)  # fmt: skip
+def test_a_95_percent_interval_holds_the_figure(seed, point, n, method):
+    rng = np.random.default_rng(seed)
+    drawn, jackknife = rng.gamma(2, size=400) - 2, rng.exponential(size=n)
+    low, high = interval(drawn, point=point, jackknife=jackknife, method=method)
+    assert low <= point <= high
+
+
+# --- scenes -----------------------------------------------------------------------------------
 
 
 def test_the_interval_of_a_share_is_near_the_textbook_one():
@@ -198,15 +289,37 @@ def test_a_figure_that_hangs_on_one_photo_has_no_interval():
 
 
 def test_draws_that_are_not_defined_are_left_out():
-    assert interval([np.nan, 0.25, 0.25, np.nan, 0.25]) == (0.25, 0.25)
+    assert interval([np.nan, 0.25, 0.75, np.nan, 0.5], level=1e-9)[0] == pytest.approx(0.5)
     assert np.isnan(interval([np.nan, np.nan])).all()
     assert np.isnan(interval([np.nan, 0.25])).all(), "half of the draws are too few"
-    np.testing.assert_array_equal(defined([1, np.nan, 2], [0, 0]), [1, 2])
-    assert not len(defined([1, 2, 3], [0, np.nan]))
+    np.testing.assert_array_equal(Drawn.of([2, np.nan, 1], 1.5, [0, 0]).values, [1, 2])
+    assert not len(Drawn.of([1, 2, 3], 2, [0, np.nan]).values)
 
 
-def test_draws_that_are_all_the_same_have_no_width():
-    assert interval(np.ones(50), point=1.0, jackknife=np.ones(4)) == (1, 1)
+def test_draws_that_are_all_alike_are_no_certainty():
+    alike = {"drawn": np.ones(50), "point": 1.0, "jackknife": np.ones(4)}
+    assert np.isnan(interval(**alike)).all()
+    assert np.isnan(interval(0.3 + 1e-16 * np.arange(50))).all(), "but for rounding"
+    # every one of 37 faces was found
+    photos = tallies(*[table(3)] * 9, *[table(5)] * 2)
+    assert np.isnan(bounds(det.detection_recall, photos)).all()
+    # of a difference they are taken at their word
+    assert interval(**alike, difference=True) == (1, 1)
+    nothing = {"drawn": np.zeros(50), "point": 0.0, "jackknife": np.zeros(4)}
+    assert interval(**nothing, difference=True) == (0, 0)
+
+
+def test_an_estimate_is_the_figure_with_its_interval():
+    values = np.random.default_rng(2).normal(size=60)
+    value, low, high = estimate(lambda weights: weights @ values / weights.sum(axis=1), 60)
+    assert value == pytest.approx(values.mean())
+    reach = stats.t.ppf(0.975, 59) * values.std(ddof=1) / math.sqrt(60)
+    np.testing.assert_allclose((low, high), (value - reach, value + reach), atol=0.03)
+
+
+@pytest.mark.parametrize(("z", "df"), [(37, 1), (-37, 2), (1e6, 19)])
+def test_a_t_too_great_for_a_float_is_still_a_number(z, df):
+    assert math.isfinite(student(z, df))
 
 
 @pytest.mark.parametrize("level", [0, 1, -0.5, 95])

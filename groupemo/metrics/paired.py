@@ -12,12 +12,17 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from groupemo.metrics.uncertainty import Correction, Method, defined
+from groupemo.metrics.uncertainty import Drawn, Method
 
 __all__ = ["EXACT_BELOW", "holm", "mcnemar", "p_value"]
 
 EXACT_BELOW = 25
 """Faces that only one of two runs got right, below which `mcnemar` is exact."""
+
+_FARTHEST = 37.0
+"""The z beyond which a p-value is too small for a float."""
+
+_HALVINGS = 60
 
 
 def p_value(
@@ -29,13 +34,14 @@ def p_value(
 ) -> float:
     """Return the two-sided p-value of a difference: how surely its interval leaves out 0.
 
-    It is 1 less the level of the interval that ends at 0 (`uncertainty.interval`
-    with the same arguments), so it is below .05 when the 95 % interval leaves
-    out 0. Without a correction it is twice the smaller share of draws on one
-    side of 0, as in Efron & Tibshirani, "An Introduction to the Bootstrap",
-    1993, section 15.4. Shares are (draws below 0 + half those at 0 + 1/2) /
-    (draws + 1): never 0, for a finite number of draws cannot say so (Davison &
-    Hinkley 1997, section 4.2).
+    It is 1 less the level of the narrowest interval that holds 0
+    (`uncertainty.interval` with the same arguments), so it is below .05 exactly
+    when the 95 % interval leaves out 0. With no correction it is twice the smaller
+    of the shares of draws up to 0 and from 0 on, as in Efron & Tibshirani, "An
+    Introduction to the Bootstrap", 1993, section 15.4. Where hardly a draw
+    reaches 0, that share is the one of normal tails (`uncertainty.TAIL`): a
+    difference of many standard errors has a p-value of as many, however few the
+    draws, and can survive `holm`.
 
     Parameters
     ----------
@@ -50,16 +56,27 @@ def p_value(
     Returns
     -------
     float
-        Above 0, at most 1; NaN where the interval is.
+        Above 0, at most 1; NaN where the interval is. 1 / (draws + 1) where all
+        draws are alike and not 0, for they do not say how far 0 is.
     """
-    values = defined(drawn, jackknife)
-    if not len(values):
+    draws = Drawn.of(drawn, point, jackknife, method)
+    if not len(draws.values):
         return math.nan
-    below = float((values < 0).sum() + (values == 0).sum() / 2)
-    correction = Correction.fit(values, point, jackknife, method)
-    z = correction.z((below + 0.5) / (len(values) + 1))
-    least = 1 / (len(values) + 1)
-    return max(least, math.erfc(abs(z) / math.sqrt(2)))
+    if draws.alike:
+        return 1.0 if draws.values[0] == 0 else 1 / (len(draws.values) + 1)
+    return math.erfc(_reach(draws) / math.sqrt(2))
+
+
+def _reach(draws: Drawn) -> float:
+    """Return how far out the bounds of the narrowest interval are that holds 0, as z."""
+    near, far = 0.0, _FARTHEST
+    for _ in range(_HALVINGS):
+        middle = (near + far) / 2
+        if draws.bound(-middle) <= 0 <= draws.bound(middle):
+            far = middle
+        else:
+            near = middle
+    return far
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
