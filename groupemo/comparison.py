@@ -86,6 +86,11 @@ class Difference:
         return round(self.a - self.b, _DECIMALS)
 
     @property
+    def equal(self) -> bool:
+        """Whether the runs are equal whichever photos are drawn: there is nothing to test."""
+        return bool(self.difference == self.low == self.high == 0)
+
+    @property
     def gain(self) -> tuple[float, float, float]:
         """How much better a is than b, with its interval; negative where it is worse."""
         if self.figure.higher_is_better:
@@ -111,7 +116,7 @@ class Difference:
         lacking = [name for name, value in ((a, self.a), (b, self.b)) if math.isnan(value)]
         if lacking:
             return f"{title} of {' and '.join(lacking)} is undefined: {self.figure.undefined}"
-        if gain == low == high == 0:
+        if self.equal:
             return f"{a} and {b} have the same {title}, whichever photos are drawn"
         worse = gain < 0
         if worse:
@@ -186,7 +191,8 @@ class Comparisons:
     ----------
     figure : Figure
     pairs : tuple of (pair, pair)
-        Detector and backend of a, and of b.
+        Detector and backend of a, and of b. By a detection figure it is detectors
+        that are compared, and each backend is the first with that detector.
     differences : tuple of Difference
         In the same order.
     photos : tuple of str
@@ -200,8 +206,13 @@ class Comparisons:
 
     @cached_property
     def corrected(self) -> NDArray[np.float64]:
-        """The p-values after Holm's correction; NaN where undefined."""
-        return holm([one.p for one in self.differences])
+        """The p-values after Holm's correction; NaN where undefined, and between equal runs.
+
+        Runs that are equal in every draw could not have been found to differ, so they do
+        not count among the tests (Tarone, "A Modified Bonferroni Method for Discrete
+        Data", Biometrics 46, 1990).
+        """
+        return holm([math.nan if one.equal else one.p for one in self.differences])
 
     @property
     def survive(self) -> NDArray[np.bool_]:
@@ -226,12 +237,15 @@ class Comparisons:
     def sentence(self) -> str:
         """Say how many comparisons survive."""
         tested = int(np.isfinite(self.corrected).sum())
+        equal = sum(one.equal for one in self.differences)
+        untested = len(self.pairs) - tested - equal
+        what = " between detectors" if _of_detectors(self.figure) else ""
         told = (
-            f"{self.survive.sum()} of {tested} comparisons of {self.figure.full_title}"
+            f"{self.survive.sum()} of {tested} comparisons of {self.figure.full_title}{what}"
             f" survive Holm's correction at {f'{ALPHA:g}'.lstrip('0')}"
         )
-        untested = len(self.pairs) - tested
-        return f"{told}; {untested} cannot be tested" if untested else told
+        told += f"; {equal} {'is' if equal == 1 else 'are'} between equal runs" if equal else ""
+        return told + (f"; {untested} cannot be tested" if untested else "")
 
 
 def compare(
@@ -289,22 +303,22 @@ def compare(
 
 
 def compare_all(
-    scores: Sequence[Scores], figure: str = MAIN, *, draws: int | None = None, seed: int = 0
+    scores: Sequence[Scores], figure: str = MAIN, *, draws: int = DRAWS, seed: int = 0
 ) -> Comparisons:
     """Compare every run of an evaluation with every other by one figure.
 
     Runs on the labelled boxes are references and left out. Each run is weighed once,
-    however many comparisons it is in.
+    however many comparisons it is in. A detection figure is the same for all backends
+    of a detector: each detector is compared once, by its first run.
 
     Parameters
     ----------
     scores : sequence of Scores
         Of one evaluation.
     figure : str
-    draws : int, optional
-        By default enough for the smallest p-value, 1 / (draws + 1), to be half of
-        what survives among so many comparisons.
-    seed : int
+    draws, seed : int
+        Of the bootstrap. More comparisons take no more draws: p-values do not end at
+        1 / draws; see `metrics.paired.p_value`.
 
     Raises
     ------
@@ -314,11 +328,10 @@ def compare_all(
         If the figure is unknown.
     """
     chosen = _named(figure, FIGURES)
-    competing = [one for one in scores if one.detector != LABELLED]
+    competing = _competing(scores, chosen)
     pairs = list(combinations(range(len(competing)), 2))
     if not pairs:
         return Comparisons(chosen, (), (), ())
-    draws = draws or max(DRAWS, round(2 * len(pairs) / ALPHA))
     runs, shared, _ = _on_shared_photos(competing)
     weights = weightings(len(shared), draws, seed)
     drawn = [_drawn(run, [chosen], weights)[figure] for run in runs]
@@ -392,6 +405,10 @@ def p_words(p: float) -> str:
         return "p < .001"
     digits = f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
     return "p = 1" if digits == "1.00" else f"p = {digits[1:]}"
+
+
+def _of_detectors(figure: Figure) -> bool:
+    return figure.over == "detection"
 
 
 def _in_nats(figure: Figure) -> bool:
@@ -481,6 +498,16 @@ def _same_labels(one: LabelledFaces, other: LabelledFaces) -> bool:
     )
 
 
+def _competing(scores: Iterable[Scores], figure: Figure) -> list[Scores]:
+    runs = [one for one in scores if one.detector != LABELLED]
+    if not _of_detectors(figure):
+        return runs
+    first: dict[str, Scores] = {}
+    for one in runs:
+        first.setdefault(one.detector, one)
+    return list(first.values())
+
+
 def _drawn(
     run: Scores, figures: Iterable[Figure], weights: Iterable[Weights]
 ) -> dict[str, NDArray[np.float64]]:
@@ -497,7 +524,7 @@ def _difference(
     """Return the difference of what `_weights` of `n` photos made of two runs."""
     apart = np.round(a - b, _DECIMALS)
     point, drawn, jackknife = float(apart[0]), apart[1:-n], apart[-n:]
-    low, high = interval(drawn, point=point, jackknife=jackknife)
+    low, high = interval(drawn, point=point, jackknife=jackknife, difference=True)
     p = p_value(drawn, point=point, jackknife=jackknife)
     return Difference(figure, float(a[0]), float(b[0]), low, high, p)
 
