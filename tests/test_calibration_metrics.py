@@ -13,7 +13,7 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import precision_recall_curve
 
 from groupemo.errors import OptionError
-from groupemo.metrics.answers import Answers
+from groupemo.metrics.answers import Answers, sums_per_photo
 from groupemo.metrics.calibration import (
     aurc,
     classwise_calibration_error,
@@ -375,6 +375,21 @@ def test_a_photo_is_scaled_by_the_others():
                        probs=answers.probs[~here])  # fmt: skip
         expected = scaled(answers.probs[here], *fit_scaling(rest, "temperature"))
         np.testing.assert_allclose(probs[here], expected)
+
+
+def test_photos_without_a_face_leave_no_photo_without_others():
+    rows, labels = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]]), np.array([0, 1, 1])
+    for seed in range(20):
+        sparse = Answers(np.array([3, 3, 41]), 50, labels, rows)
+        assert np.isfinite(cross_fit(sparse, "temperature", seed=seed)).all()
+
+
+def test_values_are_summed_over_each_photos_faces():
+    # photo 0: faces 1 and 3; photo 1: none; photo 2: faces 0 and 2
+    values = np.array([[1, 10], [2, 20], [4, 40], [8, 80]])
+    sums = sums_per_photo(np.array([2, 0, 2, 0]), 3, values)
+    np.testing.assert_array_equal(sums, [[10, 100], [0, 0], [5, 50]])
+    assert sums_per_photo(np.zeros(0, int), 2, np.zeros(0)).tolist() == [0, 0]
 
 
 def test_one_photo_alone_has_no_others():

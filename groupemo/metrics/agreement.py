@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 from groupemo.errors import ContractError
 from groupemo.labels import Labels
 from groupemo.metrics import classification as cls
+from groupemo.metrics.answers import sums_per_photo
 from groupemo.metrics.probabilistic import entropy
 from groupemo.metrics.tally import SUMS, Tally, ratio
 from groupemo.metrics.uncertainty import Weights
@@ -96,10 +97,8 @@ class Ballots:
         return Ballots(self.photo[rows], self.n, self.votes[rows])
 
     def per_photo(self, values: Floats) -> Floats:
-        """Return the sums over each photo's faces, shape (n, ...), of values (m, ...)."""
-        sums = np.zeros((self.n, *values.shape[1:]))
-        np.add.at(sums, self.photo, values)
-        return sums
+        """Return `sums_per_photo` of values (m, ...), shape (n, ...)."""
+        return sums_per_photo(self.photo, self.n, values)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,23 @@ from numpy.typing import NDArray
 
 from groupemo.errors import ContractError
 
-__all__ = ["Answers"]
+__all__ = ["Answers", "sums_per_photo"]
+
+
+def sums_per_photo(photo: NDArray[np.int64], n: int, values: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the sums over each photo's faces, shape (n, ...), of values (f, ...).
+
+    Parameters
+    ----------
+    photo : np.ndarray, shape=(f,)
+        The row of each face's photo, 0..n-1.
+    n : int
+        Photos; one without a face has 0.
+    values : np.ndarray, shape=(f, ...)
+    """
+    sums = np.zeros((n, *values.shape[1:]))
+    np.add.at(sums, photo, values)
+    return sums
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +78,5 @@ class Answers:
         return np.asarray(answer == self.labels)
 
     def per_photo(self, values: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the sums over each photo's faces, shape (n, ...), of values (f, ...)."""
-        sums = np.zeros((self.n, *values.shape[1:]))
-        np.add.at(sums, self.photo, values)
-        return sums
+        """Return `sums_per_photo` of values (f, ...), shape (n, ...)."""
+        return sums_per_photo(self.photo, self.n, values)

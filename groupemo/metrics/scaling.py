@@ -76,11 +76,12 @@ def fit_scaling(answers: Answers, method: Method) -> tuple[Floats, Floats]:
 def cross_fit(answers: Answers, method: Method, *, folds: int = 5, seed: int = 0) -> Floats:
     """Return every face's probabilities scaled as fitted on other photos, shape (f, k).
 
-    Photos are dealt at random into `folds` parts; each part is scaled by what was
-    fitted on the others. A row is NaN where the others hold no face.
+    Photos that have a face are dealt at random into `folds` parts; each part is
+    scaled by what was fitted on the others. All rows are NaN where one photo has all
+    the faces.
     """
-    shuffled = np.random.default_rng(seed).permutation(answers.n)
-    fold = np.argsort(shuffled)[answers.photo] % folds
+    photos, place = np.unique(answers.photo, return_inverse=True)
+    fold = np.random.default_rng(seed).permutation(len(photos))[place] % folds
     probs = np.full(answers.probs.shape, np.nan)
     for part in range(folds):
         here = fold == part
