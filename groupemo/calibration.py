@@ -31,13 +31,15 @@ from groupemo.files import write_atomically
 from groupemo.images import digest
 from groupemo.metrics.answers import Answers
 from groupemo.metrics.probabilistic import log_loss
-from groupemo.metrics.scaling import METHODS, Method, fit_scaling, scaled
+from groupemo.metrics.scaling import METHODS, TEMPERATURES, Method, fit_scaling, scaled
 from groupemo.plugins import STAND_IN, Backend, Loaded, checked_probs, is_stand_in
 
 if TYPE_CHECKING:
     from groupemo.scores import Scores
 
 __all__ = [
+    "MIN_FACES",
+    "MIN_PHOTOS",
     "CalibratedBackend",
     "Calibration",
     "FittedOn",
@@ -49,6 +51,19 @@ __all__ = [
 ]
 
 FORMAT = 1
+
+MOST = 1e6
+"""Greatest scale or bias, up or down; a fit stays far below."""
+
+MIN_FACES = 30
+"""Fewer faces to fit are warned of, and fewer than ten a number that is fitted.
+
+Ten a number: Peduzzi et al., Journal of Clinical Epidemiology 49, 1996.
+"""
+
+MIN_PHOTOS = 5
+"""Fewer photos to fit are warned of: faces of one photo are alike."""
+
 _REMEDY = "make it again with `groupemo calibrate`"
 Floats = NDArray[np.float64]
 
@@ -70,6 +85,11 @@ class FittedOn:
         that were fitted.
     photos : tuple of str
         SHA-256 of the photos that had such faces.
+
+    Raises
+    ------
+    ContractError
+        If a field has a value that means nothing.
     """
 
     detector: str
@@ -80,6 +100,17 @@ class FittedOn:
     log_loss_after: float
     photos: tuple[str, ...] = field(repr=False)
 
+    def __post_init__(self) -> None:
+        if self.faces < 1:
+            raise ContractError(f"fitted_on.faces is {self.faces}, expected 1 or more")
+        for name in ("log_loss_before", "log_loss_after"):
+            nats = getattr(self, name)
+            if not _is_number(nats) or nats < 0:
+                raise ContractError(f"fitted_on.{name} is {nats}, expected nats, 0 or more")
+        for name, values in (("models", self.models.values()), ("photos", self.photos)):
+            if not all(isinstance(value, str) for value in values):
+                raise ContractError(f"fitted_on.{name} holds what is no checksum")
+
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
@@ -89,8 +120,9 @@ class Calibration:
     ----------
     method : {"temperature", "vector"}
     classes : tuple of str, length k
-        Of `EMOTIONS`: the columns.
+        Of `EMOTIONS`, two or more: the columns.
     scale, bias : np.ndarray, shape=(k,)
+        Within `MOST`, up and down. Of a temperature: one scale above 0, no bias.
     fitted_on : FittedOn
     file : str
         Where it was read from; empty for one just fitted.
@@ -114,20 +146,28 @@ class Calibration:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise ContractError(f"method is {self.method!r}, expected one of {', '.join(METHODS)}")
-        if len(set(self.classes)) != len(self.classes) or not set(self.classes) <= set(EMOTIONS):
-            raise ContractError(f"classes is {self.classes}, expected words of {EMOTIONS}, once")
+        k = len(self.classes)
+        if k < 2 or any(word not in EMOTIONS for word in self.classes) or len({*self.classes}) < k:
+            raise ContractError(
+                f"classes is {list(self.classes)}, expected two or more of {', '.join(EMOTIONS)}"
+            )
         for name in ("scale", "bias"):
             object.__setattr__(self, name, self._numbers(name))
+        if self.method == "temperature":
+            if self.scale[0] <= 0 or np.ptp(self.scale) > 0:
+                raise ContractError("scale is not one number above 0, as a temperature has")
+            if self.bias.any():
+                raise ContractError("bias is not 0, as a temperature has none")
 
     def _numbers(self, name: str) -> Floats:
-        try:
-            values = np.array(getattr(self, name), dtype=np.float64)
-        except (TypeError, ValueError):
-            values = np.array(np.nan)
-        if values.shape != (len(self.classes),) or not np.isfinite(values).all():
-            raise ContractError(f"{name} is not {len(self.classes)} finite numbers, one a class")
-        values.setflags(write=False)
-        return values
+        values, k = getattr(self, name), len(self.classes)
+        if len(values) != k or not all(map(_is_number, values)):
+            raise ContractError(
+                f"{name} is not {k} numbers, one a class, from {-MOST:g} to {MOST:g}"
+            )
+        array = np.array(values, dtype=np.float64)
+        array.setflags(write=False)
+        return array
 
     def __call__(self, probs: Floats) -> Floats:
         """Return calibrated rows, shape (f, k), columns as in `classes`; NaN rows stay NaN."""
@@ -253,7 +293,8 @@ def fit_calibration(scores: Scores, *, method: Method = "temperature") -> Calibr
     """Fit a calibration on a run judged against labels (`groupemo.score`).
 
     Fit it on one set of photos and judge it on another: on its own photos it
-    looks better than it is.
+    looks better than it is. Warns of what is too little to fit (`MIN_FACES`,
+    `MIN_PHOTOS`), and of a temperature at its bound.
 
     Parameters
     ----------
@@ -274,7 +315,10 @@ def fit_calibration(scores: Scores, *, method: Method = "temperature") -> Calibr
     if _is_calibrated(first):
         raise OptionError(f"backend {scores.backend!r} is calibrated already: fit the run without")
     scale, bias = fit_scaling(answers, method)
-    photos = (scores.photos[row].analysis.sha256 for row in np.unique(answers.photo))
+    rows = np.unique(answers.photo)
+    _warn_of_little(scores, answers, len(rows), 2 * len(classes) if method == "vector" else 1)
+    if method == "temperature":
+        _warn_of_bound(1 / float(scale[0]))
     after = scaled(answers.probs, scale, bias)
     fitted_on = FittedOn(
         detector=scores.detector,
@@ -283,9 +327,31 @@ def fit_calibration(scores: Scores, *, method: Method = "temperature") -> Calibr
         faces=len(answers),
         log_loss_before=float(log_loss(answers.probs, answers.labels).mean()),
         log_loss_after=float(log_loss(after, answers.labels).mean()),
-        photos=tuple(photos),
+        photos=tuple(scores.photos[row].analysis.sha256 for row in rows),
     )
     return Calibration(method, classes, scale, bias, fitted_on)
+
+
+def _warn_of_little(scores: Scores, answers: Answers, photos: int, numbers: int) -> None:
+    least = max(MIN_FACES, 10 * numbers)
+    if len(answers) < least or photos < MIN_PHOTOS:
+        warnings.warn(
+            f"{scores.detector} x {scores.backend}: {len(answers)} faces in {photos} photos are few"
+            f" to fit a calibration on: it may fit these alone; label {least} faces and"
+            f" {MIN_PHOTOS} photos or more",
+            stacklevel=3,
+        )
+
+
+def _warn_of_bound(temperature: float) -> None:
+    if not np.isclose(temperature, TEMPERATURES).any():
+        return
+    why = "surer is always better" if temperature < 1 else "the answers tell nothing"
+    warnings.warn(
+        f"the temperature is at its bound, {temperature:g}: on these faces {why}, which is no"
+        " measure of how sure answers may be; label more photos",
+        stacklevel=3,
+    )
 
 
 def _is_calibrated(told: Mapping[str, Any]) -> bool:
@@ -372,22 +438,30 @@ def photos_fitted_on(analyses: Iterable[Analysis]) -> int | None:
     return len({one.sha256 for one in run} & {*calibration.fitted_on.photos})
 
 
-_FIELDS: Mapping[str, Any] = {
+def _is_number(value: Any) -> bool:
+    """Say whether a value is a number within `MOST`; NaN is not, nor is True."""
+    kinds = (int, float, np.integer, np.floating)
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        return False
+    return bool(-MOST <= value <= MOST)
+
+
+_FIELDS: Mapping[str, type] = {
     "format": int, "method": str, "classes": list, "scale": list, "bias": list, "fitted_on": dict,
 }  # fmt: skip
 
-_FITTED_ON_FIELDS: Mapping[str, Any] = {
+_FITTED_ON_FIELDS: Mapping[str, type] = {
     "detector": str, "backend": str, "models": dict, "faces": int, "log_loss_before": float,
     "log_loss_after": float, "photos": list,
 }  # fmt: skip
 
 
-def _checked(record: Any, fields: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return the fields of a JSON object, each of its type."""
+def _checked(record: Any, fields: Mapping[str, type], where: str) -> dict[str, Any]:
+    """Return the fields of a JSON object, each of its very type: True is no int."""
     if not isinstance(record, dict):
         raise ContractError(f"expected an object, got {type(record).__name__}")
     for name, kind in fields.items():
-        if not isinstance(record.get(name), kind):
+        if type(record.get(name)) is not kind:
             told = "missing" if name not in record else f"no {kind.__name__}"
             raise ContractError(f"{where}{name} is {told}")
     return {name: record[name] for name in fields}

@@ -1,6 +1,7 @@
 """A calibration is fitted, saved, read back, and carried by backends and saved analyses."""
 
 import json
+import re
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import groupemo
 from groupemo import analyze, analyze_all, fit_calibration, load_calibration, score
 from groupemo.analysis import Analysis, Failure
 from groupemo.calibration import Calibration, calibrated, photos_fitted_on
+from groupemo.cli.calibration import _sentence
 from groupemo.emotions import CONTEMPT, EMOTIONS
 from groupemo.errors import ContractError, LabelError, ModelError, OptionError
 from groupemo.evaluation import Evaluation, evaluate
@@ -24,6 +26,7 @@ from groupemo.plugins import BACKENDS, get_backend, is_stand_in
 from groupemo.testing import FakeBackend, FakeDetector, check_backend, make_scene, write_scenes
 
 NAMES = [f"{number}.png" for number in range(12)]
+FEW = "ignore:.* are few to fit a calibration on"
 
 
 def overconfident(seed, *, classes=EMOTIONS, temperature=3.0, detector="yunet", backend="fer"):
@@ -87,6 +90,7 @@ def test_a_fit_says_what_it_was_made_from(fitted):
     assert 1.5 < 1 / fitted.scale[0] < 6  # three times too sure
 
 
+@pytest.mark.filterwarnings(FEW)
 @pytest.mark.parametrize("method", ["temperature", "vector"])
 def test_a_fit_helps_on_other_photos(method):
     fitted = fit_calibration(score(LABELS, RUN), method=method)
@@ -116,6 +120,38 @@ def test_faces_of_two_classes_are_needed(label, told):
 def test_an_unknown_method_is_refused():
     with pytest.raises(OptionError, match="method is 'isotonic'"):
         fit_calibration(score(LABELS, RUN), method="isotonic")
+
+
+def part_of(names, rows=slice(None), *, right=None):
+    """Return the scores of some photos and faces; answers all right, or all equal, on request."""
+    labels, run = {}, []
+    for one in (one for one in RUN if one.photo in names):
+        known = LABELS[one.photo][rows]
+        probs = {None: one.probs[rows], True: 0.3 + 0.7 * np.eye(7)[known.labels],
+                 False: np.eye(7)[(known.labels + 1) % 7]}[right]  # fmt: skip
+        labels[one.photo] = known
+        probs = probs / probs.sum(axis=1, keepdims=True)
+        run.append(replace(one, faces=one.faces[rows], probs=probs))
+    return score(Labels(labels), run)
+
+
+@pytest.mark.parametrize(
+    ("scores", "method", "told"),
+    [
+        (
+            part_of(NAMES[:4]),
+            "temperature",
+            "20 faces in 4 photos are few .* 30 faces and 5 photos",
+        ),
+        (part_of(NAMES, slice(2)), "temperature", "24 faces in 12 photos are few"),
+        (part_of(NAMES), "vector", "60 faces in 12 photos are few .* label 140 faces"),
+        (part_of(NAMES, right=True), "temperature", "is at its bound, 0.01: .* surer is always"),
+        (part_of(NAMES, right=False), "temperature", "is at its bound, 100: .* tell nothing"),
+    ],
+)
+def test_what_is_too_little_to_fit_is_told(scores, method, told):
+    with pytest.warns(UserWarning, match=told):
+        fit_calibration(scores, method=method)
 
 
 def test_a_calibrated_run_is_not_calibrated_again(fitted):
@@ -247,18 +283,38 @@ def test_a_file_gives_back_what_was_saved(fitted, file):
     ("edit", "told"),
     [
         (lambda one: one.pop("scale"), "scale is missing"),
-        (lambda one: one.update(scale=[1, 2]), "scale is not 7 finite numbers"),
-        (lambda one: one.update(bias=[float("inf")] * 7), "bias is not 7 finite numbers"),
-        (lambda one: one.update(bias=["x"] * 7), "bias is not 7 finite numbers"),
-        (lambda one: one.update(bias=[[]] + [1] * 6), "bias is not 7 finite numbers"),
+        (lambda one: one.update(scale=[1, 2]), "scale is not 7 numbers, one a class"),
+        (lambda one: one.update(scale=["1"] * 7), "scale is not 7 numbers"),
+        (lambda one: one.update(scale=[True] * 7), "scale is not 7 numbers"),
+        (lambda one: one.update(scale=[1e308] * 7), "from -1e+06 to 1e+06"),
+        (lambda one: one.update(scale=[10**400] * 7), "scale is not 7 numbers"),
+        (lambda one: one.update(scale=[-1] * 7), "scale is not one number above 0"),
+        (lambda one: one.update(scale=[0] * 7), "scale is not one number above 0"),
+        (lambda one: one.update(scale=[1, *[2] * 6]), "scale is not one number above 0"),
+        (lambda one: one.update(bias=[1] * 7), "bias is not 0"),
+        (lambda one: one.update(method="vector", bias=[-1e308] * 7), "bias is not 7 numbers"),
+        (lambda one: one.update(bias=[float("inf")] * 7), "bias is not 7 numbers"),
+        (lambda one: one.update(bias=[float("nan")] * 7), "bias is not 7 numbers"),
+        (lambda one: one.update(bias=["x"] * 7), "bias is not 7 numbers"),
+        (lambda one: one.update(bias=[[]] + [1] * 6), "bias is not 7 numbers"),
         (lambda one: one.update(method="platt"), "method is 'platt'"),
         (lambda one: one.update(classes="happy"), "classes is no list"),
         (lambda one: one.update(classes=["happy"] * 7), "classes is"),
         (lambda one: one.update(classes=["joy", *EMOTIONS[1:]]), "classes is"),
-        (lambda one: one.update(classes=[[], *EMOTIONS[1:]]), "not a calibration"),
+        (lambda one: one.update(classes=[[], *EMOTIONS[1:]]), "classes is"),
+        (lambda one: one.update(classes=[], scale=[], bias=[]), "classes is [], expected two"),
         (lambda one: one.update(format=2), "format is not 1"),
+        (lambda one: one.update(format=True), "format is no int"),
         (lambda one: one.update(fitted_on=[]), "fitted_on is no dict"),
         (lambda one: one["fitted_on"].pop("photos"), "fitted_on.photos is missing"),
+        (lambda one: one["fitted_on"].update(photos=[[1]]), "fitted_on.photos holds what is no"),
+        (lambda one: one["fitted_on"].update(models={"a": 1}), "fitted_on.models holds what is"),
+        (lambda one: one["fitted_on"].update(faces=-1), "fitted_on.faces is -1"),
+        (lambda one: one["fitted_on"].update(faces=True), "fitted_on.faces is no int"),
+        (lambda one: one["fitted_on"].update(backend=None), "fitted_on.backend is no str"),
+        (lambda one: one["fitted_on"].update(log_loss_before=float("nan")), "log_loss_before is"),
+        (lambda one: one["fitted_on"].update(log_loss_after=-1.0), "log_loss_after is -1.0"),
+        (lambda one: one["fitted_on"].update(log_loss_after=True), "log_loss_after is no float"),
     ],
 )
 def test_a_bad_file_is_refused_by_file_field_and_remedy(file, edit, told):
@@ -278,6 +334,15 @@ def test_a_file_that_is_none_of_ours_is_refused(tmp_path, data):
     file.write_bytes(data)
     with pytest.raises(ModelError, match=r"cal.json: not a calibration: .*groupemo calibrate"):
         load_calibration(file)
+
+
+def test_a_vector_may_turn_a_class_round(fitted):
+    """Only what is wrong for sure is refused: a fit may find that less is more."""
+    turned = replace(fitted, method="vector", scale=np.array([-1.0, *[2] * 6]), bias=[1] * 7)
+    with np.errstate(all="raise", under="ignore"):
+        assert np.isfinite(turned(np.eye(7))).all()
+        greatest = replace(turned, scale=[1e6] * 7, bias=[-1e6] * 7)
+        np.testing.assert_array_equal(greatest(np.eye(7)), np.eye(7))
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -321,7 +386,8 @@ def sure(monkeypatch, tmp_path):
     labels = write_scenes(SCENES, "photos")
     detector = FakeDetector.of(SCENES)
     run = list(analyze_all("photos", detector=detector, backend="sure", workers=1))
-    fit_calibration(score(labels, run)).save("cal.json")
+    with pytest.warns(UserWarning, match="4 faces in 2 photos are few"):
+        fit_calibration(score(labels, run)).save("cal.json")
     return "sure:calibration=cal.json"
 
 
@@ -459,6 +525,52 @@ def test_calibrate_prints_a_table(saved):
     assert "above 1 makes answers less sure" in printed
 
 
+def test_calibrate_prints_intervals_and_whether_it_helps(saved, fitted):
+    words = ("calibrate", saved, "-d", "yunet")
+    told, printed = json.loads(command(*words, "--json").stdout), command(*words).stdout
+    scores = score(LABELS, RUN)
+    for name, run in (("before", scores), ("after", score(LABELS, fitted.apply(RUN)))):
+        figures = run.estimates()
+        for short, full in (("log_loss", "matched_log_loss"), ("ece", "matched_ece")):
+            one = figures[full]
+            got = [told[name][f"{short}{end}"] for end in ("", "_low", "_high")]
+            np.testing.assert_allclose(got, [one.value, one.low, one.high], atol=1e-9)
+        assert 0 <= told[name]["ece_low"] < told[name]["ece"] < told[name]["ece_high"] <= 1
+    change = told["change"]
+    apart = told["after_cross_fitted"]["log_loss"] - told["before"]["log_loss"]
+    assert change["log_loss"] == pytest.approx(apart)
+    assert change["log_loss_low"] < apart < change["log_loss_high"] < 0
+    assert "better beyond chance: on other photos the log-loss changes by -" in printed
+    assert f"[{told['before']['ece_low']:.2f}, {told['before']['ece_high']:.2f}]" in printed
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        (
+            (-0.2, -0.3, -0.1),
+            "better beyond chance: .* by -0.20 nats .95 % interval -0.30 to -0.10",
+        ),
+        ((-0.2, -0.5, 0.1), "no telling whether it helps: .* -0.50 to .0.10"),
+        ((0.2, 0.1, 0.3), "worse beyond chance: .* changes by .0.20"),
+        ((-0.2, np.nan, np.nan), "no telling whether it helps: .* .no interval."),
+        ((np.nan, np.nan, np.nan), "-: one photo has all the faces"),
+    ],
+)
+def test_only_what_chance_does_not_explain_is_better(values, told):
+    assert re.match(told, _sentence(*values))
+
+
+@pytest.mark.filterwarnings("default")
+def test_calibrate_on_one_photo_says_why_there_is_no_figure(saved):
+    only = Labels({NAMES[0]: LABELS[NAMES[0]]})
+    Evaluation.of(only, RUN[:1]).save("one")
+    result = command("calibrate", "one")
+    assert "5 faces in 1 photos are few" in result.stderr
+    assert "-: one photo has all the faces" in result.stdout
+
+
+@pytest.mark.filterwarnings(FEW)
 def test_calibrate_by_vector_scaling(saved):
     told = json.loads(
         command("calibrate", saved, "-d", "yunet", "--method", "vector", "--json").stdout

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +13,7 @@ import typer
 
 import groupemo.cli._options as opt
 from groupemo.cli._console import (
+    NONE,
     counted,
     figure,
     marked,
@@ -23,6 +26,8 @@ from groupemo.cli._runs import BackendLabel, DetectorLabel, choose_run
 
 if TYPE_CHECKING:
     from groupemo.calibration import Calibration
+    from groupemo.metrics.answers import Answers
+    from groupemo.metrics.uncertainty import Weights
     from groupemo.scores import Scores
 
 __all__ = ["calibrate"]
@@ -56,6 +61,7 @@ def calibrate(
     file that any run of the backend can carry: `--backend fer:calibration=FILE`.
     Prints log-loss and expected calibration error before and after: on the photos
     fitted, which flatters, and with each photo as fitted on others (five folds).
+    Says whether the latter is better beyond chance.
     """
     from groupemo.calibration import fit_calibration
 
@@ -71,13 +77,11 @@ def calibrate(
 
 def _figures(scores: Scores, calibration: Calibration) -> dict[str, Any]:
     from groupemo.calibration import answers_of
-    from groupemo.metrics.calibration import expected_calibration_error
-    from groupemo.metrics.probabilistic import log_loss
     from groupemo.metrics.scaling import cross_fit
 
     answers, classes = answers_of(scores)
-    once = np.ones((1, answers.n))
-    told: dict[str, Any] = {
+    on_others = cross_fit(answers, calibration.method)
+    return {
         "detector": scores.detector,
         "backend": scores.backend,
         "method": calibration.method,
@@ -85,18 +89,50 @@ def _figures(scores: Scores, calibration: Calibration) -> dict[str, Any]:
         "faces": len(answers),
         "scale": dict(zip(classes, calibration.scale.tolist(), strict=True)),
         "bias": dict(zip(classes, calibration.bias.tolist(), strict=True)),
+        "before": _judged(answers),
+        "after": _judged(replace(answers, probs=calibration(answers.probs))),
+        "after_cross_fitted": _judged(replace(answers, probs=on_others)),
+        "change": _change(answers, replace(answers, probs=on_others)),
     }
-    for name, probs in (
-        ("before", answers.probs),
-        ("after", calibration(answers.probs)),
-        ("after_cross_fitted", cross_fit(answers, calibration.method)),
-    ):
-        judged = replace(answers, probs=probs)
-        told[name] = {
-            "log_loss": float(log_loss(probs, answers.labels).mean()),
-            "ece": float(expected_calibration_error(judged, once)[0]),
-        }
-    return told
+
+
+def _judged(answers: Answers) -> dict[str, float]:
+    """Return log-loss and ECE, each with its interval over photos."""
+    from groupemo.metrics.calibration import expected_calibration_error
+    from groupemo.metrics.uncertainty import estimate
+
+    ece = partial(expected_calibration_error, answers)
+    return {
+        **_named("log_loss", estimate(partial(_log_loss, answers), answers.n, least=0)),
+        **_named("ece", estimate(ece, answers.n, least=0, most=1)),
+    }
+
+
+def _change(before: Answers, after: Answers) -> dict[str, float]:
+    """Return what the log-loss changes by on the same photos, with its interval.
+
+    What was fitted is not fitted anew in each draw: the interval is of these fits.
+    """
+    from groupemo.metrics.uncertainty import estimate
+
+    def change(weights: Weights) -> Weights:
+        return _log_loss(after, weights) - _log_loss(before, weights)
+
+    return _named("log_loss", estimate(change, before.n, difference=True))
+
+
+def _log_loss(answers: Answers, weights: Weights) -> Weights:
+    from groupemo.metrics.probabilistic import log_loss
+    from groupemo.metrics.tally import ratio
+
+    losses = log_loss(answers.probs, answers.labels)
+    sums = answers.per_photo(np.stack([losses, np.ones(len(losses))], axis=1))
+    total, faces = (weights @ sums).T
+    return ratio(total, faces)
+
+
+def _named(name: str, values: tuple[float, float, float]) -> dict[str, float]:
+    return dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
 
 
 def _print(told: dict[str, Any], backend: str, out: Path) -> None:
@@ -104,15 +140,32 @@ def _print(told: dict[str, Any], backend: str, out: Path) -> None:
         f"Calibration of {backend} on {told['detector']}'s faces",
         ("Probabilities", "Log-loss>", "ECE>"),
         [
-            (title, figure(told[name]["log_loss"]), figure(told[name]["ece"]))
+            (title, *(figure(*_bounds(told[name], of)) for of in ("log_loss", "ece")))
             for name, title in TITLES.items()
         ],
     )
     print_note(
         f"{counted(told['faces'], 'face')} in {counted(told['photos'], 'photo')}. Log-loss in nats;"
-        " ECE: expected calibration error, 15 bins. Lower is better."
+        " ECE: expected calibration error, 15 bins. Lower is better. [low, high]: 95 % interval"
+        " over photos."
     )
+    print_note(_sentence(*_bounds(told["change"], "log_loss")))
     if told["method"] == "temperature":
         temperature = 1 / next(iter(told["scale"].values()))
         print_note(f"temperature {temperature:.3f}: above 1 makes answers less sure")
     typer.echo(plain(f"calibration: {out}"))
+
+
+def _bounds(told: dict[str, float], name: str) -> tuple[float, float, float]:
+    return told[name], told[f"{name}_low"], told[f"{name}_high"]
+
+
+def _sentence(change: float, low: float, high: float) -> str:
+    """Say whether calibrating helps on photos it was not fitted on."""
+    if math.isnan(change):
+        return f"{NONE}: one photo has all the faces, so there are no other photos to fit on"
+    verdict = "no telling whether it helps"
+    if high < 0 or low > 0:
+        verdict = f"{'better' if high < 0 else 'worse'} beyond chance"
+    within = "no interval" if math.isnan(low) else f"95 % interval {low:+.2f} to {high:+.2f}"
+    return f"{verdict}: on other photos the log-loss changes by {change:+.2f} nats ({within})"
