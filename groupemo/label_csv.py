@@ -9,6 +9,7 @@ The file is UTF-8 CSV, one face a row::
 Boxes are `x, y, w, h` in pixels. A photo without a face is a row with an empty box
 and no emotion. `complete` is `no` where a photo has visible faces that nobody
 labelled. Rows of several annotators may name the same box: see `groupemo.labels`.
+Columns without a name, such as spreadsheets leave behind, have to be empty.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,6 +33,7 @@ from groupemo.emotions import EMOTIONS
 from groupemo.errors import LabelError
 from groupemo.files import write_atomically
 from groupemo.labels import (
+    MOST_VOTES,
     OPTIONAL,
     REQUIRED,
     UNSURE,
@@ -130,23 +133,17 @@ def _parse(path: Path, text: str, contempt: str) -> Iterator[_Row]:
     try:
         header = _header(path, next(reader), contempt)
         for cells in reader:
-            if not any(cells):
-                continue
-            if len(cells) > len(header):
-                raise LabelError(
-                    f"{path}, line {reader.line_num}: {len(cells)} cells, but the header names"
-                    f" {len(header)} columns"
-                )
-            padded = cells + [""] * (len(header) - len(cells))
-            yield _row(
-                _Cells(path, reader.line_num, dict(zip(header, padded, strict=True))), contempt
-            )
+            if any(cells):
+                yield _row(_Cells.of(path, reader.line_num, header, cells), contempt)
     except csv.Error as error:
         raise LabelError(f"{path}, line {reader.line_num}: not CSV: {error}") from error
 
 
 def _header(path: Path, cells: Sequence[str], contempt: str) -> list[str]:
-    """Return the columns' names: those with a meaning in lower case, others as they are."""
+    """Return the columns' names: those with a meaning in lower case, others as they are.
+
+    Columns without a name have an empty one.
+    """
     names = [_column(path, cell, contempt) for cell in cells]
     missing = [name for name in REQUIRED if name not in names]
     if missing:
@@ -154,7 +151,7 @@ def _header(path: Path, cells: Sequence[str], contempt: str) -> list[str]:
             f"{path}, line 1: no column {', '.join(map(repr, missing))}: found"
             f" {', '.join(map(repr, cells))}; needed: {','.join(REQUIRED)}"
         )
-    twice = next((name for name in names if names.count(name) > 1), None)
+    twice = next((name for name in names if name and names.count(name) > 1), None)
     if twice is not None:
         raise LabelError(f"{path}, line 1: the column {twice!r} stands there twice")
     return names
@@ -178,6 +175,18 @@ class _Cells:
     path: Path
     line: int
     cells: Mapping[str, str]
+
+    @classmethod
+    def of(cls, path: Path, line: int, header: Sequence[str], cells: Sequence[str]) -> _Cells:
+        """Return a row's cells; refuse it where a column without a name holds something."""
+        columns = list(zip_longest(header, cells, fillvalue=""))
+        for number, (name, cell) in enumerate(columns, start=1):
+            if not name and cell.strip():
+                raise LabelError(
+                    f"{path}, line {line}: {cell!r} stands in column {number}, which line 1 does"
+                    " not name"
+                )
+        return cls(path, line, {name: cell for name, cell in columns if name})
 
     def text(self, column: str) -> str:
         return self.cells.get(column, "").strip()
@@ -238,6 +247,8 @@ def _row_votes(cells: _Cells, contempt: str) -> NDArray[np.float64] | None:
         count = cells.number(column)
         if count < 0:
             raise cells.error(column, f"{cells.text(column)!r} is below 0")
+        if count > MOST_VOTES:
+            raise cells.error(column, f"{cells.text(column)!r} is above {MOST_VOTES:g}")
         label = parse_label(column.removeprefix(VOTES), contempt=contempt)
         if label >= 0:
             votes[label] += count

@@ -53,6 +53,8 @@ OPTIONAL = ("annotator", "sha256", "complete")
 VOTES = "votes_"
 """Columns of a label file that have a meaning; further ones start with `VOTES`."""
 
+MOST_VOTES = 1e9
+"""More votes for one emotion of a face are refused: they count no people."""
 
 _Array = TypeVar("_Array", bound=NDArray[Any])
 
@@ -136,8 +138,8 @@ class LabelledFaces:
     labels : array_like, shape=(m,)
         Index into `EMOTIONS`, `UNSURE` or `IGNORE`. Stored as int64.
     votes : array_like, shape=(m, 7), optional
-        How many people chose each emotion; finite, at least 0. A row of zeros
-        means that nobody voted: the label alone stands. None where no face has votes.
+        How many people chose each emotion, 0 to `MOST_VOTES`. A row of zeros means
+        that nobody voted: the label alone stands. None where no face has votes.
     complete : bool
         Whether every visible face of the photo is labelled.
     annotators : sequence of str, length m, optional
@@ -275,8 +277,8 @@ def _checked_votes(values: ArrayLike, m: int) -> NDArray[np.float64]:
         array = array.reshape(0, len(EMOTIONS))
     if array.shape != (m, len(EMOTIONS)):
         raise LabelError(f"labels: votes have shape {array.shape}, expected {(m, len(EMOTIONS))}")
-    good = np.all(np.isfinite(array) & (array >= 0), axis=1)
-    return _frozen("votes", array, good, "finite numbers of at least 0")
+    good = np.all((array >= 0) & (array <= MOST_VOTES), axis=1)
+    return _frozen("votes", array, good, f"numbers from 0 to {MOST_VOTES:g}")
 
 
 def _frozen(name: str, array: _Array, good: NDArray[np.bool_], expected: str) -> _Array:
@@ -293,6 +295,8 @@ def _frozen(name: str, array: _Array, good: NDArray[np.bool_], expected: str) ->
 def _texts(name: str, values: Sequence[str], m: int) -> tuple[str, ...]:
     if name in REQUIRED + OPTIONAL or name.startswith(VOTES):
         raise LabelError(f"labels: {name!r} has a meaning of its own: name the column otherwise")
+    if not name:
+        raise LabelError("labels: an extra column has no name")
     if len(values) != m:
         raise LabelError(f"labels: {name} has {len(values)} values for {m} faces")
     return tuple(map(str, values))

@@ -90,6 +90,29 @@ def test_byte_order_mark_crlf_blank_lines_and_column_case(load):
     assert_same(plain, dressed)
 
 
+@pytest.mark.parametrize("commas", [",", ",,", ", ,"])
+def test_empty_columns_without_a_name_are_passed_over(load, commas):
+    rows = ("a.jpg,0,0,5,5,happy", "b.jpg,0,0,5,5,sad")
+    plain = load("\n".join([HEADER, *rows]))
+    assert_same(load("\n".join(f"{line}{commas}" for line in (HEADER, *rows))), plain)
+    assert_same(load("\n".join([HEADER + commas, *rows])), plain)
+    assert_same(load("\n".join([HEADER, *(row + commas for row in rows)])), plain)
+    assert plain["a.jpg"].extra == {}
+
+
+def test_votes_beyond_all_people_are_refused():
+    most = LabelledFaces([[0, 0, 5, 5]], [SAD], votes=[[1e9] * 7])
+    assert most.votes.sum() == 7e9
+    for votes in (1.1e9, 1e308, np.inf, np.nan, -1):
+        with pytest.raises(LabelError, match=r"votes\[0\] is .*: expected numbers from 0 to 1e"):
+            LabelledFaces([[0, 0, 5, 5]], [SAD], votes=[[votes] * 7])
+
+
+def test_a_column_has_a_name():
+    with pytest.raises(LabelError, match="an extra column has no name"):
+        LabelledFaces([[0, 0, 5, 5]], [SAD], extra={"": ["x"]})
+
+
 def test_complete_and_sha256_are_a_photos_own(load):
     sha = "AB" * 32
     labels = load(f"{HEADER},sha256,complete\na.jpg,0,0,5,5,sad,{sha},no\na.jpg,9,9,5,5,sad,,\n")
@@ -195,7 +218,9 @@ def test_minus_zero_is_zero():
         (" \n\n", r"the file is empty"),
         ("image,x,y,width,h,label\n", r"line 1: no column 'w', 'emotion': found .*'width'"),
         (f"{HEADER},X\n", r"line 1: the column 'x' stands there twice"),
-        (f"{HEADER}\na.jpg,0,0,5,5,sad,more", r"line 2: 7 cells, but the header names 6 columns"),
+        (f"{HEADER}\na.jpg,0,0,5,5,sad,more", r"line 2: 'more' stands in column 7, which line 1"),
+        (f"{HEADER},,age,\na.jpg,0,0,5,5,sad,x,9,", r"line 2: 'x' stands in column 7, which"),
+        (f"{HEADER},,age,\na.jpg,0,0,5,5,sad,,9,x", r"line 2: 'x' stands in column 9, which"),
         (f"{HEADER}\na.jpg,0,ten,5,5,sad", r"line 2, column 'y': 'ten' is not a number"),
         (f"{HEADER}\na.jpg,0,,5,5,sad", r"line 2, column 'y': '' is not a number"),
         (f"{HEADER}\na.jpg,nan,0,5,5,sad", r"line 2, column 'x': 'nan' is not finite"),
@@ -213,6 +238,7 @@ def test_minus_zero_is_zero():
         (f"{HEADER},votes_hapy\n", r"line 1, column 'votes_hapy': unknown .*mean 'happy'"),
         (f"{HEADER},votes_contempt\n", r"column 'votes_contempt': 'contempt' has no class"),
         (f"{HEADER},votes_sad\na,0,0,5,5,sad,-1", r"column 'votes_sad': '-1' is below 0"),
+        (f"{HEADER},votes_sad\na,0,0,5,5,,1e308", r"column 'votes_sad': '1e308' is above 1e\+09"),
         (f"{HEADER},votes_sad\na,0,0,5,5,,0", r"column 'emotion': the word is missing"),
         (f"{HEADER},sha256\na,0,0,5,5,sad,12", r"column 'sha256': '12' is not 64 hexadecimal"),
         (f"{HEADER},complete\na,0,0,5,5,sad,oui", r"column 'complete': 'oui': expected yes"),
