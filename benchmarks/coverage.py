@@ -6,7 +6,9 @@ Photos are made whose faces go together: a photo's own light decides how many of
 its faces are found, its own occasion which expressions there are and how many
 are answered right. The truth is the figure on a very large number of photos.
 Many small sets are then drawn, and each way to make an interval is asked for
-one a set. Writes reports/coverage.md and docs/coverage.svg.
+one a set. Calibration errors, which are greater the fewer faces there are, are
+held to the truth and to what they are on average on so many photos. Writes
+reports/coverage.md and docs/coverage.svg.
 """
 
 from __future__ import annotations
@@ -25,9 +27,11 @@ from scipy.special import expit, logit
 from groupemo import EMOTIONS
 from groupemo.figures import FIGURES, Weighed
 from groupemo.files import write_atomically
+from groupemo.metrics import calibration as cal
 from groupemo.metrics import classification as cls
+from groupemo.metrics.answers import Answers
 from groupemo.metrics.tally import SUMS, Tally
-from groupemo.metrics.uncertainty import draw_weights, interval, leave_one_out
+from groupemo.metrics.uncertainty import draw_weights, estimate, interval, leave_one_out
 
 ROOT = Path(__file__).resolve().parent.parent
 K = len(EMOTIONS)
@@ -236,6 +240,46 @@ def _draw(
     return figures(stacked, weights(len(stacked.counts), draws, seed))
 
 
+CALIBRATION: Mapping[str, Callable[[Answers, np.ndarray], np.ndarray]] = {
+    "ECE": cal.expected_calibration_error,
+    "adaptive ECE": functools.partial(cal.expected_calibration_error, adaptive=True),
+    "classwise ECE": cal.classwise_calibration_error,
+}
+
+
+def answered(n: int, rng: np.random.Generator) -> Answers:
+    """Return the answers on `n` photos: too sure of themselves, on some photos more than others."""
+    faces = np.clip(np.rint(rng.lognormal(np.log(7), 0.55, n)), 3, 20).astype(int)
+    photo = np.repeat(np.arange(n), faces)
+    probs = rng.dirichlet(np.full(K, 0.4), len(photo))
+    true = probs ** np.exp(rng.normal(-0.4, 0.4, n))[photo, np.newaxis]
+    return Answers(photo, n, _choose(true / true.sum(axis=1, keepdims=True), rng), probs)
+
+
+class Held(NamedTuple):
+    """Of a figure and number of photos: the truth, its mean over sets, and what was held."""
+
+    truth: float
+    mean: float
+    held_truth: float
+    held_mean: float
+
+
+def cover_calibration(name: str, n: int, *, sets: int, draws: int, many: int = 30_000) -> Held:
+    """Draw sets of `n` photos and count the intervals that hold the truth, and the mean figure."""
+    of = CALIBRATION[name]
+    truth = float(of(answered(many, np.random.default_rng(0)), np.ones((1, many)))[0])
+    made = []
+    for seed in range(sets):
+        given = answered(n, np.random.default_rng([n, seed]))
+        made.append(
+            estimate(functools.partial(of, given), n, draws=draws, seed=seed, least=0, most=1)
+        )
+    value, low, high = np.array(made).T
+    mean = float(value.mean())
+    return Held(truth, mean, *(((low <= t) & (t <= high)).mean() for t in (truth, mean)))
+
+
 Found = Mapping[tuple[str, int], Coverage]
 
 
@@ -257,8 +301,35 @@ def run(sets: int, draws: int, workers: int) -> Found:
         return found
 
 
+Calibrated = Mapping[tuple[str, int], Held]
+
+
+def run_calibration(sets: int, draws: int, workers: int) -> Calibrated:
+    cells = [(name, n) for name in CALIBRATION for n in SIZES]
+    with ProcessPoolExecutor(workers) as pool:
+        jobs = [pool.submit(cover_calibration, *cell, sets=sets, draws=draws) for cell in cells]
+        return {cell: job.result() for cell, job in zip(cells, jobs, strict=True)}
+
+
+def report_calibration(found: Calibrated, sets: int) -> str:
+    """Return the table of calibration errors in Markdown."""
+    lines = [
+        "## Calibration errors", "",
+        f"{sets} sets a cell: mean value (truth) and, in %, intervals that hold the truth / the"
+        " mean value of so many photos.", "", *_header("figure"),
+    ]  # fmt: skip
+    for name in CALIBRATION:
+        cells = " | ".join(
+            f"{one.mean:.3f} ({one.truth:.3f}); {100 * one.held_truth:.0f}"
+            f" / {100 * one.held_mean:.0f}"
+            for one in (found[name, n] for n in SIZES)
+        )
+        lines.append(f"| {name} | {cells} |")
+    return "\n".join([*lines, ""])
+
+
 def report(found: Found, draws: int) -> str:
-    """Return all tables in Markdown."""
+    """Return the tables of the other figures in Markdown."""
     sets = found["usual", SIZES[0]].sets
     error = 1.96 * np.sqrt(0.95 * 0.05 / sets)
     lines = [
@@ -344,7 +415,9 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, default=ROOT / "docs" / "coverage.svg")
     options = parser.parse_args()
     found = run(options.sets, options.draws, options.workers)
-    text = report(found, options.draws)
+    sets = max(options.sets // 5, 1)
+    calibrated = run_calibration(sets, options.draws, options.workers)
+    text = report(found, options.draws) + "\n" + report_calibration(calibrated, sets)
     print(text)
     write_atomically(options.out, text.encode())
     draw(found, options.picture)

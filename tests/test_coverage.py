@@ -11,9 +11,13 @@ PHOTOS, SETS = 60, 1200
 
 
 @pytest.fixture(scope="module")
-def coverage():
+def benchmark():
+    return runpy.run_path(str(ROOT / "benchmarks" / "coverage.py"))
+
+
+@pytest.fixture(scope="module")
+def coverage(benchmark):
     """Simulate in the usual world; return share of intervals that hold the truth."""
-    benchmark = runpy.run_path(str(ROOT / "benchmarks" / "coverage.py"))
     found = benchmark["cover"](
         benchmark["World"](), PHOTOS, sets=SETS, draws=800, ways=("ours", "naive"), many=100_000
     )
@@ -31,3 +35,16 @@ def test_intervals_cover_and_those_over_faces_do_not(coverage, capsys, name):
     # 1200 sets: chance moves a share of .95 by .006, one standard error
     assert 0.93 <= ours <= 0.97
     assert naive < ours - 0.03
+
+
+@pytest.mark.parametrize("name", ["ECE", "adaptive ECE", "classwise ECE"])
+def test_intervals_of_calibration_errors_are_of_as_many_photos(benchmark, capsys, name):
+    found = benchmark["cover_calibration"](name, PHOTOS, sets=300, draws=400)
+    with capsys.disabled():
+        print(
+            f"\n{name}: {found.mean:.3f} on average on {PHOTOS} photos, {found.truth:.3f} on very"
+            f" many; 95 % intervals hold the former {100 * found.held_mean:.0f} %, the latter"
+            f" {100 * found.held_truth:.0f} % of the time"
+        )
+    assert found.mean > found.truth
+    assert 0.9 <= found.held_mean <= 0.99

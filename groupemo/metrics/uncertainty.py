@@ -20,9 +20,9 @@ narrow for few photos and blind to skew, but where these corrections put it.
   of Variance Components", Biometrics Bulletin 2, 1946).
 - *Re-centring*. A figure that is greater the fewer faces there are, such as a
   calibration error, is greater still in the draws, which hold fewer distinct
-  faces. Where nearly all draws lie on one side of the figure (`MOVED`), BCa would
-  read both bounds off the last few of them; they are moved, to have the figure
-  for their median, in place of its correction for bias.
+  faces. Where hardly a draw lies on one side of the figure (`MOVED`), BCa would
+  read a bound, or both, off the last few of them; instead the draws are moved, to
+  have the figure for their median, and not corrected for bias.
 - *Normal tails*. The last `TAIL` of the draws on either side are too few to read
   a bound off; beyond them the draws are taken as normal.
 
@@ -77,7 +77,7 @@ Method = Literal["expanded", "bca", "percentile"]
 DRAWS = 2000
 """Draws of a bootstrap unless told otherwise."""
 
-MOVED = 0.1
+MOVED = 0.25
 """Share of draws on one side of the figure below which they are re-centred."""
 
 TAIL = 0.005
