@@ -5,17 +5,19 @@ Conventions
 A slice is a run in which all other faces are left out, so every figure has its usual
 meaning there, and its interval, over photos. Who is where is decided by the label,
 or by what can be measured on the labelled box; so a slice of labelled faces has no
-phantoms, and no figure of precision. Two slices are made of detections instead:
-`yaw` and `roll` are known only of faces that were found (the detector gives the
-landmarks), which leaves figures of the classifier; `score` asks how many of the
-detections the detector was more or less sure of are faces.
+phantoms, and no figure of precision. Three slices ask the detector instead: `yaw`
+and `roll` are known only of faces that were found (it gives the landmarks), which
+leaves figures of the classifier; `score` asks how many of the detections it was
+more or less sure of are faces.
 
-Numbers are cut into thirds, so that groups have equal support, but sizes where COCO
-cuts them: comparable between runs.
+Numbers are cut into thirds, so that groups have equal support, at edges rounded to
+a hundredth to a thousandth of their range; but sizes where COCO cuts them: comparable
+between runs.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -30,7 +32,7 @@ from groupemo.emotions import EMOTIONS
 from groupemo.errors import OptionError, PhotoError
 from groupemo.figures import FIGURES, Weighed
 from groupemo.images import Photo
-from groupemo.labels import label_word
+from groupemo.labels import label_word, shortest
 from groupemo.metrics.tally import IGNORED, NONE, Outcome, count
 from groupemo.metrics.uncertainty import DRAWS, Weights, draw_weights, interval, leave_one_out
 
@@ -67,11 +69,16 @@ DISTINCT = 6
 MAX_GROUPS = 12
 """A column of words with more distinct ones than this is not offered: they are notes."""
 
+GREATEST = 1e300
+"""A number beyond this is taken for a word: sums of such are beyond a float."""
+
 PIXELS = ("sharpness", "brightness", "contrast")
 """What takes the photos themselves to measure."""
 
 UNKNOWN = "unknown"
 """The group of faces without a value."""
+
+_NOTHING = 1e-12  # what rounding makes of a difference of 0
 
 _MATCHED = ("matched_accuracy", "matched_macro_f1", "matched_log_loss")
 _FIGURES: Mapping[str, tuple[str, ...]] = {
@@ -106,7 +113,8 @@ class Slices:
         One row a figure: `figure`, `gap`, `low`, `high`, `best`, `worst` (groups),
         `groups` (how many were compared: those with enough support, and known).
     warnings : tuple of str
-        What the figures cannot bear, in sentences.
+        What the figures cannot bear, in sentences: which groups have little support,
+        why there is no gap, which gaps may be chance.
     """
 
     by: str
@@ -162,7 +170,7 @@ def slices(
         by,
         pd.DataFrame(rows, columns=list(_ROW)),
         pd.DataFrame(gaps, columns=list(_GAP)),
-        tuple(_warnings(cells)),
+        tuple(_warnings(by, cells, gaps)),
     )
 
 
@@ -213,7 +221,8 @@ def worst_gap(
     Returns
     -------
     gap, low, high : float
-        None below 0; NaN for fewer than two groups.
+        None below 0; NaN for fewer than two groups. Bounds are NaN where all draws are
+        alike: that is not certainty.
     """
     value, draw = np.asarray(values, dtype=np.float64), np.asarray(drawn, dtype=np.float64)
     if len(value) < 2:
@@ -221,7 +230,7 @@ def worst_gap(
     gap = float(np.ptp(value))
     ranges = np.ptp(draw - value[:, None], axis=0)
     ranges = ranges[np.isfinite(ranges)]
-    half = float(np.quantile(ranges, level)) if len(ranges) else np.nan
+    half = float(np.quantile(ranges, level)) if (ranges > _NOTHING).any() else np.nan
     return gap, max(gap - half, 0.0), gap + half
 
 
@@ -266,7 +275,8 @@ def _cells(group: str, part: Scores, weights: Weights, figures: Iterable[str]) -
     for name in figures:
         figure = FIGURES[name]
         point, drawn, jackknife = (figure.of(way) for way in ways)
-        low, high = interval(drawn, point=float(point[0]), jackknife=jackknife)
+        low, high = interval(drawn, point=float(point[0]), jackknife=jackknife,
+                             least=figure.least, most=figure.most)  # fmt: skip
         support = int(figure.count(part))
         yield _Cell(group, name, float(point[0]), low, high, support, n, drawn)
 
@@ -285,15 +295,25 @@ def _gap(name: str, cells: Iterable[_Cell]) -> dict[str, Any]:
     return {**row, "best": ends[0].group, "worst": ends[-1].group}
 
 
-def _warnings(cells: Sequence[_Cell]) -> Iterator[str]:
+def _warnings(by: str, cells: Sequence[_Cell], gaps: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     groups = list(dict.fromkeys(cell.group for cell in cells))
     thin = list(dict.fromkeys(cell.group for cell in cells if not cell.enough))
+    known = [group for group in groups if group != UNKNOWN]
+    if len(known) < 2:
+        whose = (
+            f"by {by}, all known faces are in one group" if known else f"no face has a known {by}"
+        )
+        yield f"{whose}: there is nothing to compare"
     if thin:
         some = ", ".join(thin[:5]) + (", ..." if len(thin) > 5 else "")
         yield (
             f"{len(thin)} of {len(groups)} groups have a figure that stands on fewer than"
             f" {MIN_FACES} faces or {MIN_PHOTOS} photos, and is in no gap: {some}"
         )
+    chance = [gap for gap in gaps if gap["gap"] > _NOTHING and not gap["low"] > 0]
+    if chance:
+        titles = ", ".join(FIGURES[gap["figure"]].full_title for gap in chance)
+        yield f"may be chance, for no interval leaves out 0: the worst gap of {titles}"
 
 
 # --- who is in which group ---
@@ -382,7 +402,10 @@ def _values(scores: Scores, by: str, measured: Tones | None) -> list[_Values]:
     if not any(by in one.labelled.extra for one in scores.photos):
         names = ", ".join(slice_names(scores))
         raise OptionError(f"by is {by!r}: expected one of {names}, or a column of the label file")
-    columns = [one.labelled.extra.get(by, ("",) * len(one.labelled)) for one in scores.photos]
+    columns = [
+        [cell.strip() for cell in one.labelled.extra.get(by, ("",) * len(one.labelled))]
+        for one in scores.photos
+    ]
     words = {word for column in columns for word in column} - {""}
     if len(words) > DISTINCT and all(map(_is_number, words)):
         return [np.array([float(word or "nan") for word in column]) for column in columns]
@@ -397,16 +420,17 @@ def _cut(by: str, values: _Values) -> tuple[list[str], NDArray[np.int64]]:
         return [*words, UNKNOWN], np.array([place.get(word, len(words)) for word in values], int)
     known = np.isfinite(values)
     edges = np.array(SIZES) if by == "size" else _thirds(values[known])
-    names = _spans([f"{edge:g}" for edge in edges], _SIGNS.get(by, ""))
+    names = _spans([shortest(edge) for edge in edges], _SIGNS.get(by, ""))
     group = np.where(known, np.searchsorted(edges, values, side="right"), len(names))
     return [*names, UNKNOWN], group
 
 
 def _thirds(values: _Values) -> NDArray[np.float64]:
     """Return where to cut values so that groups have equal support, in round numbers."""
-    if not len(values):
+    if not len(values) or not np.ptp(values):
         return np.zeros(0)
-    edges = np.unique([float(f"{edge:.3g}") for edge in np.quantile(values, [1 / 3, 2 / 3])])
+    digits = 2 - math.floor(math.log10(np.ptp(values)))
+    edges = np.unique([round(float(edge), digits) for edge in np.quantile(values, [1 / 3, 2 / 3])])
     return np.asarray(edges[edges > values.min()])
 
 
@@ -419,7 +443,7 @@ def _spans(edges: Sequence[str], sign: str) -> list[str]:
 
 def _is_number(word: str) -> bool:
     try:
-        return bool(np.isfinite(float(word)))
+        return abs(float(word)) <= GREATEST
     except ValueError:
         return False
 

@@ -237,6 +237,46 @@ def test_numbers_are_cut_into_thirds_and_few_of_them_are_not():
     assert groups(["unknown", "", "9"] * 3) == ["9", UNKNOWN]
 
 
+def column(cells):
+    """Return a run of a photo with as many missed faces, each with its cell."""
+    faces = LabelledFaces([at(slot) for slot in range(len(cells))], [SAD] * len(cells),
+                          extra={"own": list(map(str, cells))})  # fmt: skip
+    return run_of({"one.jpg": (faces, Faces.empty(), np.empty((0, K)))})
+
+
+@pytest.mark.parametrize(
+    ("values", "edges"),
+    [
+        (range(1_700_000_000, 1_700_009_001, 1000), ("1700003000", "1700006000")),
+        (range(1990, 2026, 2), ("2001.3", "2012.7")),
+        ([1e-5 * step for step in range(1, 10)], ("0.0000367", "0.0000633")),
+        ([1e22 + 1e20 * step for step in range(10)], ("10300000000000000000000",
+                                                      "10600000000000000000000")),
+        ([*range(-4, 5), ""], ("-1.33", "1.33")),
+    ],
+)  # fmt: skip
+def test_edges_are_rounded_by_the_range_of_the_numbers(values, edges):
+    frame = slices(column(values), "own", figures=["detection_recall"], draws=10).frame
+    low, high = edges
+    expected = [f"below {low}", f"{low} to {high}", f"{high} or more"]
+    known = frame[frame["group"] != UNKNOWN]
+    assert known["group"].tolist() == expected
+    assert known["n"].max() - known["n"].min() <= 2, "thirds"
+
+
+def test_numbers_beyond_reckoning_are_words():
+    huge = [f"{step}e307" for step in range(1, 9)]
+    assert list(slices(column(huge), "own", draws=10).frame["group"].unique()) == huge
+    tiny = [f"{step}e-310" for step in range(1, 9)]
+    assert len(slices(column(tiny), "own", draws=10).frame["group"].unique()) <= 3
+
+
+def test_spaces_around_a_word_make_no_group():
+    frame = slices(column(["dim", " dim", "dim ", "bright", " ", ""]), "own", draws=10).frame
+    recall = frame[frame["figure"] == "detection_recall"].set_index("group")["n"]
+    assert recall.to_dict() == {"bright": 1, "dim": 3, UNKNOWN: 2}
+
+
 def test_a_detector_without_scores_is_one_group():
     run = run_of({"one.jpg": (LabelledFaces([at(0)], [SAD]), Faces([at(0)]), answers(SAD))})
     assert list(slices(run, "score", draws=10).frame["group"].unique()) == ["all"]
@@ -309,7 +349,33 @@ def test_the_worst_gap_names_its_groups():
     assert 0.3 < gap["low"] < gap["gap"] < gap["high"] < 0.9
     loss = result.gaps.set_index("figure").loc["matched_log_loss"]
     assert loss["gap"] == pytest.approx(0, abs=1e-9)
-    assert result.warnings == ()
+    assert result.warnings == (), "no gap at all is no chance"
+
+
+def test_a_gap_that_chance_may_make_is_told():
+    result = slices(two_lights(60, 0.6, 0.62), "light", figures=["detection_recall"])
+    (gap,) = result.gaps.itertuples()
+    assert gap.gap > gap.low == 0
+    assert result.warnings == (
+        "may be chance, for no interval leaves out 0: the worst gap of detection recall",
+    )
+    never = slices(two_lights(60, 0, 1), "light", figures=["detection_recall"])
+    (gap,) = never.gaps.itertuples()
+    assert gap.gap == 1
+    assert np.isnan([gap.low, gap.high]).all(), "draws that are all alike are not certain"
+    assert len(never.warnings) == 1
+
+
+def test_why_there_is_no_gap_is_told():
+    said = slices(column(["", " "]), "own", draws=10).warnings
+    assert said[0] == "no face has a known own: there is nothing to compare"
+    said = slices(column(["a", "a", ""]), "own", draws=10).warnings
+    assert said[0] == "by own, all known faces are in one group: there is nothing to compare"
+    assert "2 of 2 groups have a figure that stands on fewer" in said[1]
+    empty = run_of({"one.jpg": (LabelledFaces.empty(), Faces.empty(), np.empty((0, K)))})
+    assert slices(empty, "size", draws=10).warnings == (
+        "no face has a known size: there is nothing to compare",
+    )
 
 
 def test_groups_with_little_support_are_flagged_and_in_no_gap():
