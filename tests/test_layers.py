@@ -15,7 +15,7 @@ FLOORS = [
     " matching environment metrics",
     "plugins catalog models detectors backends crops samples calibration traits",
     "engine scores figures slices planning ablation",
-    "pipeline evaluation comparison testing",
+    "pipeline evaluation comparison standing testing",
     "drawing export plots report",
     "cli demo doctor __main__",
 ]

@@ -1,6 +1,8 @@
 import html
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import takewhile
 
 import numpy as np
 import pandas as pd
@@ -13,7 +15,7 @@ from groupemo.errors import OutputError
 from groupemo.figures import FIGURES
 from groupemo.labels import IGNORE
 from groupemo.report import write_report
-from groupemo.report.content import SECTIONS, describe
+from groupemo.report.content import LACKING, SECTIONS, describe
 from groupemo.report.words import STAND_IN, number, span
 from groupemo.testing import make_scene, write_scenes
 
@@ -130,13 +132,12 @@ def test_links_lead_somewhere_and_names_are_given_once(name, request):
             assert {*attrs.get(name, "").split()} <= {*anchors}
 
 
-def test_sections_are_in_order_and_those_without_a_say_are_left_out(page, rich_page):
-    def sections(page):
-        return [attrs["id"] for attrs in page.all("section")]
-
-    assert sections(rich_page) == list(SECTIONS)
-    some = sections(page)  # no votes, few photos
-    assert some == [name for name in SECTIONS if name not in ("slices", "agreement")]
+def test_sections_are_in_order_and_those_without_a_say_tell_why(page, rich_page):
+    for each in (page, rich_page):
+        assert [attrs["id"] for attrs in each.all("section")] == list(SECTIONS)
+    silent = [name for name, why in LACKING.items() if why in page.text]
+    assert silent == ["slices", "agreement"]  # few photos, no votes
+    assert not any(why in rich_page.text for why in LACKING.values())
 
 
 def test_names_of_photos_are_shown_and_never_run(made, tmp_path):
@@ -162,7 +163,7 @@ def test_the_figures_are_those_of_the_tables(made, page):
     for cell, name in zip(shown[1:-1], columns, strict=True):
         row = figures.loc[("eye", "mind", name)]
         bounds = span(row["low"], row["high"])
-        expected = f"{number(row['value'])} {bounds} n {row['n']}"
+        expected = f"{number(row['value'])} {bounds or 'no interval'} n {row['n']}"
         assert cell == " ".join(expected.split()), name
     assert shown[-1] == number(made.table().loc[("eye", "mind"), "seconds_per_photo"])
 
@@ -210,6 +211,45 @@ def test_the_tables_beside_the_page_hold_its_figures(rich, rich_out):
     assert counted["eye", "mind"] == 3 * 12 + 6  # three faces a photo, and six phantoms
     assert set(tables["slices"]["by"]) == {panel.by for panel in content["slices"].panels}
     assert tables["reliability"]["count"].sum() == sum(len(one.answers) for one in made.scores)
+
+
+def test_what_an_earlier_report_left_is_removed_and_nothing_else(rich, made, tmp_path):
+    write_report(rich, tmp_path)
+    (tmp_path / "report.pdf").write_text("of an earlier report")
+    (tmp_path / "mine.csv").write_text("")
+    assert (tmp_path / "slices.csv").exists()
+    text = write_report(made, tmp_path).read_text()
+    left = {path.name for path in tmp_path.iterdir()}
+    assert "mine.csv" in left
+    assert not {"slices.csv", "slices.parquet", "report.pdf"} & left
+    assert left - {"mine.csv", "index.html"} <= set(re.findall(r'href="([^"#]+)"', text))
+
+
+def test_a_command_is_told_as_it_was_given(made, tmp_path):
+    manifest = {**made.manifest, "command": "groupemo evaluate 'my photos' labels.csv"}
+    page = page_of(replace(made, manifest=manifest), tmp_path / "out")
+    assert page.text.count("groupemo evaluate 'my photos' labels.csv") == 1
+
+
+def test_the_labelled_boxes_are_no_detector(rich, page, rich_page, rich_out):
+    assert "detector and the labelled boxes 1" in rich_page.text
+    assert "Detectors eye; labelled: the labelled boxes themselves" in rich_page.text
+    assert "labelled boxes" not in page.text.partition("The answer")[0]
+
+
+def test_markdown_has_every_section(rich, rich_out):
+    content, text = describe(rich), (rich_out / "report.md").read_text()
+    headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    titles = [title for name, (title, _) in SECTIONS.items() if name not in ("pairs", "gallery")]
+    assert [one for one in headings if one in titles] == titles
+    lines = text.splitlines()
+    for start in (n for n, line in enumerate(lines) if line.startswith("|---")):
+        rows = [lines[start - 1], *takewhile(lambda line: line.startswith("|"), lines[start:])]
+        assert len({row.count("|") for row in rows}) == 1, rows[0]
+    counts = {part.name: part.count for part in content["anatomy"].runs[0].parts}
+    names = content["anatomy"].names
+    row = next(line for line in lines if line.startswith("| eye x mind | 12 |"))
+    assert [int(cell.split()[0]) for cell in row.split("|")[2:-1]] == [counts[n] for n in names]
 
 
 def test_parquet_is_written_where_it_can_be(made, tmp_path):

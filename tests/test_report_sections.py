@@ -15,7 +15,7 @@ from groupemo.metrics.calibration import risk_coverage
 from groupemo.report import words
 from groupemo.report.axes import axis
 from groupemo.report.grid import MAIN, Grid
-from groupemo.report.sections.agreement import agreement, ceiling
+from groupemo.report.sections.agreement import agreement
 from groupemo.report.sections.anatomy import anatomy
 from groupemo.report.sections.answer import answer
 from groupemo.report.sections.calibration import POINTS, calibration
@@ -58,6 +58,7 @@ def test_words_for_numbers():
     assert words.number(math.nan) == words.percent(math.nan) == words.points(math.nan) == words.DASH
     assert words.points(0.0416) == "+4.2"
     assert words.points(-0.0416) == "\N{MINUS SIGN}4.2"
+    assert words.points(-0.0001) == words.points(0.0001) == words.number(-0.01, 1) == "0.0"
     assert words.span(0.1, 0.25) == "0.10 to 0.25"
     assert words.span(math.nan, math.nan) == ""
     assert [words.plural(n, "photo") for n in (1, 1200)] == ["1 photo", "1,200 photos"]
@@ -120,7 +121,8 @@ def test_the_answer_says_what_came_first_and_how_surely(grid):
     )
     better, compared, halves = said.more
     assert better.startswith("eye x mind is better than eye x guess by ")
-    floor, human = grid.floors[0].main.value, ceiling(grid, MAIN)
+    assert better.endswith("Corrected for all 2 comparisons, p < .001: the difference survives.")
+    floor, human = grid.floors[0].main.value, grid.person.estimate(MAIN).value
     given = grid.evaluation["labelled", "mind"].overall()[MAIN]
     assert compared == (
         f"To compare: the same answer for every face reaches {floor:.2f}; one annotator, judged"
@@ -232,7 +234,66 @@ def test_reliability_says_whether_answers_are_too_sure(grid):
     assert sum(each.count for each in made.bins) == 24
     (one,) = made.bins  # every answer has .7, half are right
     assert (one.confidence, one.accuracy) == (pytest.approx(0.7), 0.5)
-    assert made.text == "Mean confidence 0.70, right on 0.50: overconfident by 20 points."
+    assert made.text == (
+        "Mean confidence 0.70, right on 0.50: overconfident by 20.0 points (no interval)."
+    )
+
+
+def test_a_gap_that_may_be_chance_is_no_verdict(tmp_path):
+    # every answer has .7; of 10 photos 7 are right, then of 20 photos none, then all
+    def said(right, wrong):
+        folder = tmp_path / f"{right}"
+        folder.mkdir()
+        scenes = [make_scene(["happy"], name=f"{i:02}.png") for i in range(right + wrong)]
+        labels = write_scenes(scenes, folder)
+        words = ["happy"] * right + ["sad"] * wrong
+        runs = [
+            analysis(one, folder, one.labelled.boxes, [word])
+            for one, word in zip(scenes, words, strict=True)
+        ]
+        return pairs(Grid(Evaluation.of(labels, runs))).pairs[0].reliability.text
+
+    assert "0.70: no telling whether it is too sure: 0.0 points (95 % interval" in said(7, 3)
+    assert "0.05: overconfident by 65.0 points (95 % interval " in said(1, 19)
+    assert "0.97: underconfident by 26.7 points (95 % interval " in said(29, 1)
+
+
+def test_parts_of_figures_make_them_up(grid):
+    pair = pairs(grid).pairs[0]
+    for row in pair.classes:
+        if row.f1 > 0:
+            assert row.pq == pytest.approx(row.sq * row.f1)
+    mean = np.mean([row.pq for row in pair.classes if row.n])
+    assert pair.run.estimates["end_to_end_pq"].value == pytest.approx(mean)
+    # eye finds 24 of 36 faces, boxes as labelled, and 6 boxes are no face
+    assert dict(pair.lrp) == pytest.approx({"boxes off": 0, "phantoms": 6 / 30, "missed": 12 / 36})
+
+
+def test_clipped_log_losses_are_told_also_where_there_are_none(grid):
+    least = "Log-loss takes a probability below 1e-15 for 1e-15: here on "
+    assert table(grid).clipped == f"{least}0 faces."
+    assert pairs(grid).pairs[0].clipped == f"{least}0 faces."
+
+
+def test_clipped_log_losses_are_counted_run_by_run(tmp_path):
+    scene = make_scene(["happy", "sad"])
+    labels = write_scenes([scene], tmp_path)
+    runs = [analysis(scene, tmp_path, scene.labelled.boxes, ["happy"] * 2, ("eye", name))
+            for name in ("soft", "hard")]  # fmt: skip
+    object.__setattr__(runs[1], "probs", np.eye(7)[[HAPPY, HAPPY]])
+    made = Grid(Evaluation.of(labels, runs))
+    assert table(made).clipped.endswith("here on 1 of eye x hard.")
+    told = {pair.run.backend: pair.clipped[-15:] for pair in pairs(made).pairs}
+    assert told == {"hard": "here on 1 face.", "soft": "ere on 0 faces."}
+
+
+def test_the_table_has_a_row_for_a_person(grid, small):
+    person = table(grid)
+    shown = {each.figure.over for each in person.human if not math.isnan(each.value)}
+    assert len(person.human) == len(person.columns)
+    assert shown == {"matched"}
+    assert {each.n for each in person.human} == {36, 0}
+    assert table(small).human == []
 
 
 def test_a_run_without_an_answer_has_no_reliability(tmp_path):
@@ -326,7 +387,28 @@ def test_a_gap_is_told_with_its_interval(tmp_path):
     )
     runs = [analysis(one, tmp_path, one.labelled.boxes, ["happy"] * 6) for one in scenes]
     panel = slices(Grid(Evaluation.of(labels, runs))).panels[0]
-    assert panel.gap == "Worst gap: 100.0 points, left over right (95 % interval 100.0 to 100.0)."
+    assert panel.gap.startswith("Worst gap: 100.0 points, left over right (")
+    assert "chance" not in panel.gap
+
+
+def test_a_gap_that_chance_may_make_is_said_to_be(tmp_path):
+    rng = np.random.default_rng(0)
+    scenes = [make_scene(["happy"] * 4, name=f"{i:02}.png") for i in range(20)]
+    write_scenes(scenes, tmp_path)
+    sides = {"side": ("left", "right") * 2}
+    labels = Labels(
+        {
+            one.name: LabelledFaces(one.labelled.boxes, one.labelled.labels, extra=sides)
+            for one in scenes
+        }
+    )
+    runs = [
+        analysis(one, tmp_path, one.labelled.boxes, rng.choice(["happy", "sad"], 4))
+        for one in scenes
+    ]
+    made = slices(Grid(Evaluation.of(labels, runs)))
+    assert made.panels[0].gap.endswith("): chance alone may make as much.")
+    assert made.thin[:3] == ["size", "yaw", "roll"]  # of one size, without landmarks
 
 
 def test_photos_are_counted_by_their_valence(grid):
@@ -350,16 +432,16 @@ def test_the_human_ceiling_by_hand(grid, small):
     # neutral: all agree
     sad = 2 * 6 / (6 + 2 + 10)
     happy, neutral = 2 * 8 / (8 + 10), 2 * 10 / (10 + 4 + 10)
-    assert ceiling(grid, MAIN) == pytest.approx((happy + sad + neutral) / 3)
+    assert grid.person.estimate(MAIN).value == pytest.approx((happy + sad + neutral) / 3)
     made = agreement(grid)
     assert made.faces == 36
-    assert made.measures[0].value == ceiling(grid, MAIN)
+    assert made.measures[0].value == grid.person.estimate(MAIN).value
     assert made.measures[1].value == pytest.approx(24 / 30)
     people = [row.human for row in pairs(grid).pairs[0].classes]
     assert [people[c] for c in (HAPPY, SAD, NEUTRAL)] == pytest.approx([happy, sad, neutral])
     assert not pairs(small).human
     assert all(not one.low > one.value + 1e-9 for one in made.measures)  # alike: no interval
-    assert math.isnan(ceiling(small, MAIN))
+    assert math.isnan(small.person.estimate(MAIN).value)
     assert agreement(small) is None
 
 

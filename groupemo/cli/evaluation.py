@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -79,8 +81,27 @@ def evaluate(
             out=out,
             max_pixels=max_pixels,
         )
+        command = _command(photos, labels, detector, backend, min_iou, partial, out)
+        evaluation = replace(evaluation, manifest={"command": command, **evaluation.manifest})
         page = write_report(evaluation, out, show_faces=show_faces, pdf=pdf)
     _tell(evaluation, page, as_json)
+
+
+def _command(
+    photos: Sequence[str],
+    labels: Path,
+    detectors: Sequence[str],
+    backends: Sequence[str],
+    min_iou: float,
+    partial: bool,
+    out: Path,
+) -> str:
+    """Return the command that makes an evaluation again."""
+    words = ["groupemo", "evaluate", *photos, str(labels)]
+    words += [word for each in detectors for word in ("-d", each)]
+    words += [word for each in backends for word in ("-b", each)]
+    words += ["--min-iou", f"{min_iou:g}", *["--partial"] * partial, "--out", str(out)]
+    return shlex.join(words)
 
 
 def report(

@@ -27,6 +27,7 @@ from groupemo.plots._axes import (
     undefined,
 )
 from groupemo.scores import Scores
+from groupemo.standing import Person
 
 __all__ = ["plot_confusion", "plot_per_class"]
 
@@ -75,7 +76,8 @@ def plot_per_class(
 ) -> Axes:
     """Plot precision, recall and F1 of each class with intervals, its labelled faces beside it.
 
-    What is not defined (no labelled face, no answer) is left out.
+    What is not defined (no labelled face, no answer) is left out. Where faces have votes,
+    a dashed line in each row is the F1 of a person: one annotator, judged by the others.
 
     Parameters
     ----------
@@ -95,10 +97,15 @@ def plot_per_class(
         axes.hlines(np.arange(k) + offset, *bounds.T, color=color, linewidth=1.5, alpha=0.7)
         axes.plot(values, np.arange(k) + offset, marker, color=color, label=name, markersize=5)
         known |= np.isfinite(values)
+    human = Person.of(scores).classes()
+    people = np.flatnonzero(np.isfinite(human))
+    if len(people):
+        axes.vlines(human[people], people - 0.42, people + 0.42, color=QUIET, linestyle="--",
+                    linewidth=1.2, label="a person's F1")  # fmt: skip
     for row in np.flatnonzero(~known).tolist():
         undefined(axes, row, "neither labelled nor answered", width=30)
     axes.set(xlim=(-0.03, 1.03), xlabel=f"95 % interval over {len(scores.photos)} photos")
-    heading(axes, _title(scores, over), legend=3)
+    heading(axes, _title(scores, over), legend=4 if len(people) else 3)
     return axes
 
 

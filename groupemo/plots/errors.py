@@ -34,10 +34,9 @@ from groupemo.plots._axes import (
     plain,
     run_name,
 )
-from groupemo.report.grid import Grid, Run
-from groupemo.report.sections.anatomy import run_anatomy
 from groupemo.scores import Scores
 from groupemo.slices import MIN_FACES, MIN_PHOTOS, Slices
+from groupemo.standing import Run, Standing
 
 __all__ = ["plot_ablation", "plot_anatomy", "plot_gains", "plot_slices"]
 
@@ -67,15 +66,14 @@ def plot_anatomy(evaluation: Evaluation, ax: Axes | None = None) -> Axes:
     evaluation : Evaluation
     ax : Axes, optional
     """
-    runs = [run_anatomy(run, mend=False) for run in Grid(evaluation).runs]
+    runs = Standing(evaluation).runs
     axes = new_axes(ax, (7, 0.42 * len(runs) + 2))
-    counts = {name: np.array([{part.name: part.count for part in run.parts}[name] for run in runs])
-              for name in _BINS}  # fmt: skip
+    counts = {name: np.array([run.bins[name] for run in runs]) for name in _BINS}
     left = np.zeros(len(runs), dtype=np.int64)
     totals = np.sum(list(counts.values()), axis=0)
     longest = totals.max(initial=0)
-    name_rows(axes, [f"{run_name(one.run.scores)}\n(n = {total})"
-                     for one, total in zip(runs, totals, strict=True)])  # fmt: skip
+    name_rows(axes, [f"{run_name(run.scores)}\n(n = {total})"
+                     for run, total in zip(runs, totals, strict=True)])  # fmt: skip
     for name, count in counts.items():
         color, hatch, ink = _BINS[name]
         if not count.any():
@@ -104,7 +102,7 @@ def plot_gains(scores: Scores, ax: Axes | None = None) -> Axes:
     scores : Scores
     ax : Axes, optional
     """
-    gains = run_anatomy(Run(scores)).gains
+    gains = Run(scores).gains
     axes = new_axes(ax, (6, 0.42 * len(gains) + 1.4))
     if gains:
         draw_dots(axes, [Dot(gain.name, gain.value, gain.low, gain.high, f"n = {gain.count}")

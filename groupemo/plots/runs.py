@@ -27,8 +27,7 @@ from groupemo.plots._axes import (
     plain,
     run_name,
 )
-from groupemo.report.grid import Grid, Run
-from groupemo.report.sections.agreement import ceiling
+from groupemo.standing import Run, Standing
 
 __all__ = ["plot_comparison", "plot_differences"]
 
@@ -69,21 +68,23 @@ def plot_comparison(evaluation: Evaluation, figure: str = MAIN, ax: Axes | None 
     """
     if figure not in FIGURES:
         raise OptionError(f"figure {figure!r}: expected one of {', '.join(FIGURES)}")
-    grid, chosen = Grid(evaluation), FIGURES[figure]
+    standing, chosen = Standing(evaluation), FIGURES[figure]
     sign = -1 if chosen.higher_is_better else 1
-    runs = [(run, run.estimates[figure]) for run in grid.runs]
+    runs = [(run, run.estimates[figure]) for run in standing.runs]
     runs.sort(key=lambda one: (list(_LOOK).index(one[0].part), _last(sign * one[1].value)))
     axes = new_axes(ax, (7, 0.42 * len(runs) + 1.6))
     draw_dots(axes, [_dot(run, each) for run, each in runs])
 
     floors = [sign * each.value for run, each in runs if run.part == "floor"]
     floor = sign * min(floors, key=_last, default=math.nan)
-    human = ceiling(grid, figure)
-    lines = (("constant answer", floor, ":", QUIET), ("human ceiling", human, "--", BLACK))
+    human = standing.person.estimate(figure)
+    lines = (
+        (f"constant answer {floor:.2f}", floor, ":", QUIET),
+        (f"human ceiling {human.value:.2f}{_span(human)}", human.value, "--", BLACK),
+    )
     shown = [line for line in lines if not math.isnan(line[1])]
-    for name, value, dashes, color in shown:
-        axes.axvline(value, linestyle=dashes, color=color, linewidth=1.2, zorder=0.9,
-                     label=f"{name} {value:.2f}")  # fmt: skip
+    for label, value, dashes, color in shown:
+        axes.axvline(value, linestyle=dashes, color=color, linewidth=1.2, zorder=0.9, label=label)
     ends = [end for _, each in runs for end in (each.value, each.low, each.high)]
     around(axes, [*ends, *(line[1] for line in shown)], chosen.least, chosen.most)
     better = "" if chosen.higher_is_better else "lower is better; "
@@ -161,6 +162,10 @@ def _pairs(found: Comparisons, of: Pair | None) -> list[Dot]:
         dots.append(Dot(name, value, low, high, _p(float(p)), each.figure.undefined,
                         BLUE if survives else GRAY, filled=bool(survives)))  # fmt: skip
     return sorted(dots, key=lambda dot: _last(-dot.value))
+
+
+def _span(each: Estimate) -> str:
+    return "" if math.isnan(each.low + each.high) else f" ({each.low:.2f} to {each.high:.2f})"
 
 
 def _p(value: float) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from groupemo._version import __version__
+from groupemo.detectors.labelled import LABELLED
 from groupemo.evaluation import Evaluation
 from groupemo.labels import IGNORE, UNSURE
 from groupemo.report.gallery import gallery
@@ -24,8 +25,9 @@ from groupemo.report.sections.pairs import pairs
 from groupemo.report.sections.run import failures, manifest
 from groupemo.report.sections.slices import slices
 from groupemo.report.sections.table import table
+from groupemo.slices import MIN_FACES, MIN_PHOTOS
 
-__all__ = ["SECTIONS", "Content", "Section", "describe"]
+__all__ = ["LACKING", "SECTIONS", "Content", "Section", "describe"]
 
 LEFT_OUT = "left out"
 
@@ -47,10 +49,29 @@ SECTIONS: Mapping[str, tuple[str, Callable[[Grid], Any]]] = {
 The template is `sections/NAME.html`; it has the values as `data`.
 """
 
+LACKING: Mapping[str, str] = {
+    "comparisons": "There is one run: nothing to compare it with.",
+    "anatomy": "Nothing was labelled and nothing was found: there is no error to take apart.",
+    "calibration": "No face with a known expression was found and answered.",
+    "slices": (
+        f"No way of cutting the faces leaves two parts of {MIN_FACES} faces in {MIN_PHOTOS} photos"
+        " each: too few to compare."
+    ),
+    "group": "No photo has a labelled and an answered face.",
+    "agreement": (
+        "No face was labelled by two people: how far they agree, and how much a person would"
+        " score, is not known."
+    ),
+}
+"""What is said in place of a section that has no say."""
+
 
 @dataclass(frozen=True)
 class Section:
-    """One section: its name, which is its anchor, its title, and its values."""
+    """One section: its name, which is its anchor, its title, and its values.
+
+    Where it has no say, the values are None, and `lacking` says why.
+    """
 
     id: str
     title: str
@@ -60,6 +81,11 @@ class Section:
     def template(self) -> str:
         """The name of its template."""
         return f"sections/{self.id}.html"
+
+    @property
+    def lacking(self) -> str:
+        """Why it has no say, where it has none."""
+        return LACKING[self.id] if self.data is None else ""
 
 
 @dataclass(frozen=True)
@@ -75,7 +101,7 @@ class Content:
     failures: Sequence[tuple[str, str, Sequence[str]]]
 
     def __contains__(self, name: str) -> bool:
-        return any(section.id == name for section in self.sections)
+        return any(section.id == name and not section.lacking for section in self.sections)
 
     def __getitem__(self, name: str) -> Any:
         return next(section.data for section in self.sections if section.id == name)
@@ -102,8 +128,14 @@ class Content:
 
     @property
     def detectors(self) -> list[str]:
-        """The detectors' labels."""
-        return list(dict.fromkeys(scores.detector for scores in self.grid.evaluation.scores))
+        """The detectors' labels; the labelled boxes are none."""
+        each = dict.fromkeys(scores.detector for scores in self.grid.evaluation.scores)
+        return [label for label in each if label != LABELLED]
+
+    @property
+    def given(self) -> bool:
+        """Whether backends were given the labelled boxes, too."""
+        return any(scores.detector == LABELLED for scores in self.grid.evaluation.scores)
 
     @property
     def backends(self) -> list[str]:
@@ -158,7 +190,7 @@ def describe(
         version=__version__,
         grid=grid,
         labelled=_labelled(evaluation),
-        sections=[section for section in made if section.data is not None],
+        sections=made,
         failures=failures(evaluation),
     )
 

@@ -13,8 +13,8 @@ from groupemo.files import write_atomically
 from groupemo.plugins import is_stand_in
 from groupemo.report.content import describe
 from groupemo.report.pdf import save_pdf
-from groupemo.report.tables import write_tables
-from groupemo.report.words import STAND_IN, number, p_value, percent, points, span
+from groupemo.report.tables import FILES, write_tables
+from groupemo.report.words import STAND_IN, number, p_value, percent, points, span, unbounded
 
 if TYPE_CHECKING:
     import jinja2
@@ -47,7 +47,8 @@ def write_report(
     ----------
     evaluation : Evaluation
     folder : path
-        Made where it is missing; files of an earlier report are replaced.
+        Made where it is missing; files of an earlier report are replaced, and those that
+        this one does not have removed.
     show_faces : bool
         Show faces as they are. By default every labelled or detected face is
         unrecognizable; one that nobody labelled or found may still show.
@@ -74,6 +75,8 @@ def write_report(
     index = write_atomically(target / "index.html", page.encode())
     if pdf:
         save_pdf(content, page, target / "report.pdf")
+    for name in {"report.pdf", *FILES}.difference(files):
+        (target / name).unlink(missing_ok=True)
     return index
 
 
@@ -126,7 +129,7 @@ def _templates() -> jinja2.Environment:
         "capital": lambda text: text[:1].upper() + text[1:],
         "md": _markdown,
     }
-    templates.tests |= {"stand_in": is_stand_in}
+    templates.tests |= {"stand_in": is_stand_in, "unbounded": unbounded}
     templates.globals |= {"STAND_IN": STAND_IN, "INFINITY": math.inf}
     return templates
 

@@ -14,7 +14,14 @@ from groupemo.report.grid import Run
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["tables", "write_tables"]
+__all__ = ["FILES", "tables", "write_tables"]
+
+FILES = tuple(
+    f"{name}.{kind}"
+    for name in ("figures", "reliability", "anatomy", "slices", "comparisons")
+    for kind in ("csv", "parquet")
+)
+"""What `write_tables` may write."""
 
 
 def tables(content: Content) -> dict[str, pd.DataFrame]:

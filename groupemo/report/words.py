@@ -22,6 +22,7 @@ __all__ = [
     "plural",
     "points",
     "span",
+    "unbounded",
 ]
 
 STAND_IN = "stand-in weights: not the published model's accuracy"
@@ -37,7 +38,9 @@ def known(value: float) -> bool:
 
 def number(value: float, places: int = 2) -> str:
     """Return a number as text, a dash where it is not defined."""
-    return f"{value:.{places}f}".replace("-", MINUS) if known(value) else DASH
+    if not known(value):
+        return DASH
+    return f"{round(value, places) + 0.0:.{places}f}".replace("-", MINUS)  # + 0.0: no -0.0
 
 
 def percent(share: float) -> str:
@@ -47,7 +50,8 @@ def percent(share: float) -> str:
 
 def points(value: float, places: int = 1) -> str:
     """Return a difference with its sign, in points: hundredths."""
-    return f"{100 * value:+.{places}f}".replace("-", MINUS) if known(value) else DASH
+    shown = number(100 * value, places)
+    return f"+{shown}" if round(100 * value, places) > 0 else shown
 
 
 def p_value(p: float) -> str:
@@ -58,6 +62,11 @@ def p_value(p: float) -> str:
 def span(low: float, high: float, places: int = 2) -> str:
     """Return an interval in words; nothing where there is none."""
     return f"{number(low, places)} to {number(high, places)}" if known(low + high) else ""
+
+
+def unbounded(estimate: Estimate) -> bool:
+    """Return whether a figure has a value, but no interval."""
+    return known(estimate.value) and not known(estimate.low + estimate.high)
 
 
 def interval(estimate: Estimate) -> str:

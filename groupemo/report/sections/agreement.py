@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import nan
+from functools import partial
 
-import numpy as np
-from numpy.typing import NDArray
-
-from groupemo.labels import Labels
 from groupemo.metrics import agreement as people
-from groupemo.metrics import classification as cls
-from groupemo.metrics.tally import Tally
-from groupemo.metrics.uncertainty import Weights, interval, weigh, weightings
+from groupemo.metrics.uncertainty import estimate
 from groupemo.report.grid import Grid
+from groupemo.standing import Person
 
-__all__ = ["Agreement", "Measure", "agreement", "ceiling", "class_ceilings"]
+__all__ = ["Agreement", "Measure", "agreement"]
 
 
 @dataclass(frozen=True)
@@ -58,32 +53,11 @@ def agreement(grid: Grid) -> Agreement | None:
         return None
     return Agreement(
         found.faces,
-        list(_measures(grid.evaluation.labels)),
+        list(_measures(grid.person)),
         found.annotators,
         found.kappa.tolist(),
         found.shared.tolist(),
     )
-
-
-def ceiling(grid: Grid, figure: str) -> float:
-    """Return what one annotator, judged by the others, reaches of a figure; NaN if unknown.
-
-    A person looks at every labelled face, so *matched* and *end to end* are one.
-    """
-    values = people.ceilings(_person(grid))
-    return float(values.get(figure.replace("end_to_end", "matched"), np.array([nan]))[0])
-
-
-def class_ceilings(grid: Grid) -> list[float]:
-    """Return the F1 of one annotator, judged by the others, for each class; NaN if unknown."""
-    (f1,) = cls.f1(_person(grid), "matched")
-    return [float(value) for value in f1]
-
-
-def _person(grid: Grid) -> Tally:
-    """Return what one annotator scores on all photos, shape (1, ...)."""
-    human = people.human_tally(people.ballots(grid.evaluation.labels))
-    return weigh(human, np.ones((1, len(human.counts))))
 
 
 PERSON = "one annotator against the majority of the others"
@@ -101,19 +75,13 @@ MEASURES: Mapping[str, tuple[str, str]] = {
 """What is shown, in words."""
 
 
-def _measures(labels: Labels) -> Iterator[Measure]:
-    cast = people.ballots(labels)
-    human = people.human_tally(cast)
-
-    def figures(weights: Weights) -> dict[str, NDArray[np.float64]]:
-        return {
-            **people.ceilings(weigh(human, weights)),
-            "fleiss": people.fleiss_kappa(cast, weights),
-            "alpha": people.krippendorff_alpha(cast, weights),
-        }
-
-    point, drawn, jackknife = map(figures, weightings(cast.n))
+def _measures(person: Person) -> Iterator[Measure]:
+    cast = people.ballots(person.labels)
+    beyond = {"fleiss": people.fleiss_kappa, "alpha": people.krippendorff_alpha}
     for name, (title, text) in MEASURES.items():
-        value = float(point[name][0])
-        bounds = interval(drawn[name], point=value, jackknife=jackknife[name])
-        yield Measure(title, text, value, *bounds)
+        if name in beyond:
+            found = estimate(partial(beyond[name], cast), cast.n, most=1.0)
+        else:
+            one = person.estimate(name)
+            found = one.value, one.low, one.high
+        yield Measure(title, text, *found)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from groupemo.metrics.anatomy import BINS, bin_counts
+from groupemo.metrics.anatomy import BINS
 from groupemo.report.axes import Axis, axis
-from groupemo.report.grid import MAIN, Grid, Run
-from groupemo.report.words import known
+from groupemo.report.grid import Grid, Run
+from groupemo.standing import Gain
 
-__all__ = ["Ablation", "Anatomy", "Gain", "Part", "RunAnatomy", "anatomy", "run_anatomy"]
+__all__ = ["Ablation", "Anatomy", "Part", "RunAnatomy", "anatomy", "run_anatomy"]
 
 
 @dataclass(frozen=True)
@@ -25,17 +25,6 @@ class Part:
     def code(self) -> str:
         """The bin's name as in style sheets."""
         return self.name.replace(" ", "-")
-
-
-@dataclass(frozen=True)
-class Gain:
-    """What mending one bin would add to the end-to-end macro-F1."""
-
-    name: str
-    count: int
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -90,23 +79,6 @@ def _ablations(grid: Grid) -> Iterator[Ablation]:
 
 def run_anatomy(run: Run, *, mend: bool = True) -> RunAnatomy:
     """Return one run's errors; without gains unless `mend`."""
-    labelled, detected = bin_counts(run.scores.bins).sum(axis=0).T
-    counts = {
-        name: int(max(labelled[i], detected[i]))
-        for i, name in enumerate(BINS)
-        if name != "not judged"
-    }
-    total = sum(counts.values()) or 1
-    parts = [Part(name, count, count / total) for name, count in counts.items()]
-    return RunAnatomy(run, parts, _gains(run, counts) if mend else [])
-
-
-def _gains(run: Run, counts: Mapping[str, int]) -> list[Gain]:
-    """Return what mending each bin that holds anything would gain, the greatest gain first."""
-    rows = run.scores.anatomy(MAIN).reset_index().to_dict("records")
-    gains = [
-        Gain(row["bin"], counts[row["bin"]], row["gain"], row["low"], row["high"])
-        for row in rows
-        if known(row["gain"]) and counts[row["bin"]]
-    ]
-    return sorted(gains, key=lambda gain: -gain.value)
+    total = sum(run.bins.values()) or 1
+    parts = [Part(name, count, count / total) for name, count in run.bins.items()]
+    return RunAnatomy(run, parts, run.gains if mend else [])

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import nan
 
-from groupemo.comparison import compare
+import numpy as np
+
+from groupemo.comparison import ALPHA, Comparisons, Difference, compare
+from groupemo.figures import Estimate
 from groupemo.metrics import classification as cls
 from groupemo.report.axes import Axis, axis
 from groupemo.report.grid import MAIN, Grid, Run
-from groupemo.report.sections.agreement import ceiling
-from groupemo.report.words import MINUS, STAND_IN, interval, known, listed, number
+from groupemo.report.words import (
+    MINUS,
+    STAND_IN,
+    interval,
+    known,
+    listed,
+    number,
+    p_value,
+)
 
 __all__ = ["Answer", "Line", "answer"]
 
@@ -23,8 +34,13 @@ class Line:
     """A figure to compare with, drawn across all rows of a plot."""
 
     title: str
-    value: float
     kind: str
+    estimate: Estimate
+
+    @property
+    def value(self) -> float:
+        """Where it is drawn."""
+        return self.estimate.value
 
 
 @dataclass(frozen=True)
@@ -65,11 +81,12 @@ class Answer:
 
 def answer(grid: Grid) -> Answer:
     """Return the answer."""
-    best, human = grid.candidates[0], ceiling(grid, MAIN)
-    lines = [Line("human ceiling", human, "ceiling")] if known(human) else []
-    floor = max((run.main.value for run in grid.floors if known(run.main.value)), default=None)
-    if floor is not None:
-        lines.append(Line("constant answer", floor, "floor"))
+    best, human = grid.candidates[0], grid.person.estimate(MAIN)
+    floors = [run.main for run in grid.floors if known(run.main.value)]
+    lines = [Line("human ceiling", "ceiling", human)] if known(human.value) else []
+    if floors:
+        best_floor = max(floors, key=lambda each: each.value)
+        lines.append(Line("constant answer", "floor", best_floor))
     drawn = [value for run in grid.runs for value in (run.main.value, run.main.high)]
     found = known(best.main.value)
     return Answer(
@@ -101,17 +118,42 @@ def _runner_up(grid: Grid) -> list[str]:
     first, *rest = grid.candidates
     if not rest or not known(rest[0].main.value):
         return []
-    names = (first.name, rest[0].name)
-    found = compare(first.scores, rest[0].scores, figures=(MAIN,), names=names)
-    told = found.sentence(MAIN).replace(" -", f" {MINUS}")
-    return [f"{told[0].upper()}{told[1:]}." if told.startswith("no ") else f"{told}."]
+    one, corrected = _compared(grid.comparisons, first, rest[0])
+    told = one.sentence(first.name, rest[0].name).replace(" -", f" {MINUS}")
+    said = f"{told[0].upper()}{told[1:]}." if told.startswith("no ") else f"{told}."
+    tests = int(np.isfinite(grid.comparisons.corrected).sum())
+    if tests < 2 or not known(corrected):
+        return [said]
+    survives = "survives" if corrected < ALPHA else "does not survive"
+    return [
+        f"{said} Corrected for all {tests} comparisons, p {_equals(p_value(corrected))}: the"
+        f" difference {survives}."
+    ]
+
+
+def _compared(found: Comparisons, first: Run, second: Run) -> tuple[Difference, float]:
+    """Return how the first run differs from the second, and the p-value after correction."""
+    pair = first.scores.pair, second.scores.pair
+    rows = zip(found.pairs, found.differences, found.corrected.tolist(), strict=True)
+    for (a, b), one, corrected in rows:
+        if (a, b) == pair:
+            return one, corrected
+        if (b, a) == pair:
+            return replace(one, a=one.b, b=one.a, low=-one.high, high=-one.low), corrected
+    return compare(first.scores, second.scores, figures=(MAIN,)).differences[MAIN], nan
+
+
+def _equals(p: str) -> str:
+    return p if p.startswith("<") else f"= {p}"
 
 
 def _frame(grid: Grid, lines: Sequence[Line]) -> list[str]:
     """Say between which figures the answer lies: floor, reference and ceiling."""
     said = {"floor": "the same answer for every face reaches {}",
             "ceiling": "one annotator, judged by the others, reaches {}"}  # fmt: skip
-    told = [said[line.kind].format(number(line.value)) for line in reversed(lines)]
+    told = [said[line.kind].format(number(line.value))
+            + (interval(line.estimate) if line.kind == "ceiling" else "")
+            for line in reversed(lines)]  # fmt: skip
     given = [run for run in grid.references if known(run.main.value)]
     told += [f"{run.backend} with the labelled boxes given reaches {number(run.main.value)}"
              for run in given if run.backend == grid.candidates[0].backend]  # fmt: skip

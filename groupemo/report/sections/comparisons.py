@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from groupemo.comparison import Comparisons as Found
 from groupemo.comparison import Difference
-from groupemo.report.grid import MAIN, Grid, Run
+from groupemo.report.grid import Grid, Run
 from groupemo.report.words import known
 
 __all__ = ["Cell", "Comparisons", "Row", "comparisons"]
@@ -61,7 +61,7 @@ def comparisons(grid: Grid) -> Comparisons | None:
     runs = [*grid.candidates, *grid.floors]
     if len(runs) < FEWEST:
         return None
-    found = grid.evaluation.comparisons(MAIN)
+    found = grid.comparisons
     by_pair = {run.scores.pair: run for run in runs}
     cells: dict[tuple[Run, Run], Cell] = {}
     for (a, b), one, survives in zip(found.pairs, found.differences, found.survive, strict=True):

@@ -6,15 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from groupemo.calibration import photos_fitted_on
 from groupemo.figures import FIGURES, Estimate
 from groupemo.metrics import calibration as cal
+from groupemo.metrics.answers import Answers
+from groupemo.metrics.detection import lrp_components
+from groupemo.metrics.joint import panoptic_per_class
 from groupemo.metrics.tally import ratio
+from groupemo.metrics.uncertainty import Weights, estimate
 from groupemo.report.grid import Grid, Run
-from groupemo.report.sections.agreement import class_ceilings
-from groupemo.report.sections.table import OVER, Notes
-from groupemo.report.words import known, number, plural
+from groupemo.report.sections.table import OVER, Notes, clipped
+from groupemo.report.words import known, number, plural, points, span, unbounded
 from groupemo.scores import Scores
 
 __all__ = ["Bin", "Cell", "ClassRow", "Pair", "Pairs", "Reliability", "pairs"]
@@ -36,7 +40,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class ClassRow:
-    """One class: F1 end to end with its interval, what it is made of, and a person's F1."""
+    """One class: F1 end to end with its interval, what it is made of, and a person's F1.
+
+    The panoptic quality `pq` is `sq`, how well the boxes lie, times the F1.
+    """
 
     name: str
     f1: float
@@ -48,6 +55,8 @@ class ClassRow:
     n: int
     answered: int
     human: float
+    pq: float
+    sq: float
 
 
 @dataclass(frozen=True)
@@ -83,6 +92,13 @@ class Pair:
     reliability: Reliability | None
     figures: Sequence[tuple[str, Sequence[Estimate]]]
     footnotes: Notes
+    lrp: Sequence[tuple[str, float]]
+    clipped: str
+
+    @property
+    def unbounded(self) -> bool:
+        """Whether a figure has a value, but no interval."""
+        return any(unbounded(each) for _, some in self.figures for each in some)
 
 
 @dataclass(frozen=True)
@@ -100,7 +116,7 @@ class Pairs:
 def pairs(grid: Grid) -> Pairs:
     """Return what is said of each run."""
     few = len(grid.runs) <= FEW
-    human = class_ceilings(grid)
+    human = grid.person.classes().tolist()
     return Pairs([_pair(run, human, shown=few or run.number <= OPEN) for run in grid.runs])
 
 
@@ -118,6 +134,8 @@ def _pair(run: Run, human: Sequence[float], *, shown: bool) -> Pair:
         _reliability(run.scores),
         figures,
         Notes.of(each for _, some in figures for each in some),
+        _lrp(run.scores),
+        clipped([run]),
     )
 
 
@@ -128,8 +146,6 @@ def _notes(run: Run) -> list[str]:
             f"{total['ignored']} of {plural(int(total['detected']), 'detection')} are not judged:"
             " in a region to leave out, or in a photo not labelled completely."
         )
-    if total["clipped"]:
-        notes.append(f"The log-loss is clipped on {plural(int(total['clipped']), 'face')}.")
     shared = photos_fitted_on(run.scores.analyses())
     if shared:
         notes.append(
@@ -137,6 +153,12 @@ def _notes(run: Run) -> list[str]:
             " look better here than they are."
         )
     return notes
+
+
+def _lrp(scores: Scores) -> list[tuple[str, float]]:
+    """Return the parts of the LRP error: what the boxes are off, phantoms, misses."""
+    errors = (float(each) for each in lrp_components(scores.tally))
+    return list(zip(("boxes off", "phantoms", "missed"), errors, strict=True))
 
 
 def _confusion(scores: Scores) -> tuple[list[str], list[tuple[str, list[Cell], int]]]:
@@ -163,6 +185,7 @@ def _confusion(scores: Scores) -> tuple[list[str], list[tuple[str, list[Cell], i
 
 def _classes(scores: Scores, human: Sequence[float]) -> list[ClassRow]:
     rows = scores.per_class().reset_index().to_dict("records")
+    pq, sq, _ = (each.tolist() for each in panoptic_per_class(scores.tally))
     return [
         ClassRow(
             name=str(row["class"]),
@@ -175,8 +198,10 @@ def _classes(scores: Scores, human: Sequence[float]) -> list[ClassRow]:
             n=row["end_to_end_support"],
             answered=row["end_to_end_answered"],
             human=ceiling,
+            pq=quality,
+            sq=placed,
         )
-        for row, ceiling in zip(rows, human, strict=True)
+        for row, ceiling, quality, placed in zip(rows, human, pq, sq, strict=True)
     ]
 
 
@@ -193,12 +218,31 @@ def _reliability(scores: Scores) -> Reliability | None:
         )
         if count
     ]  # fmt: skip
-    promised, kept = float(answers.confidence.mean()), float(answers.right.mean())
-    gap = promised - kept
-    verdict = (
-        "about as sure as it is right"
-        if abs(gap) < 0.02
-        else f"{'over' if gap > 0 else 'under'}confident by {100 * abs(gap):.0f} points"
+    text = (
+        f"Mean confidence {number(float(answers.confidence.mean()))}, right on"
+        f" {number(float(answers.right.mean()))}: {_verdict(answers)}."
     )
-    text = f"Mean confidence {number(promised)}, right on {number(kept)}: {verdict}."
     return Reliability(bins, max(each.count for each in bins), text)
+
+
+def _verdict(answers: Answers) -> str:
+    """Say whether confidence is above or below the share right, as surely as photos tell."""
+    gaps = answers.per_photo(answers.confidence - answers.right)
+    faces = answers.per_photo(np.ones(len(answers)))
+
+    def gap(weights: Weights) -> NDArray[np.float64]:
+        return ratio(weights @ gaps, weights @ faces)
+
+    value, low, high = estimate(gap, answers.n)
+    if low <= 0 <= high:
+        return (
+            f"no telling whether it is too sure: {points(value)} points (95 % interval"
+            f" {points(low)} to {points(high)})"
+        )
+    sign = 1 if value > 0 else -1
+    within = span(100 * min(sign * low, sign * high), 100 * max(sign * low, sign * high), 1)
+    surely = f"95 % interval {within}" if within else "no interval"
+    return (
+        f"{'over' if value > 0 else 'under'}confident by {number(100 * abs(value), 1)} points"
+        f" ({surely})"
+    )

@@ -10,6 +10,9 @@ from groupemo.evaluation import Evaluation
 from groupemo.report.grid import Grid
 from groupemo.report.words import STAND_IN_LABEL
 
+SAID = {("plugins", "label"), ("plugins", "groupemo"), ("", "command")}
+"""Entries of the manifest that are shown elsewhere."""
+
 __all__ = ["Manifest", "failures", "manifest"]
 
 
@@ -41,7 +44,7 @@ def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str
     for key, value in values.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{above}{key} / ")
-        elif not (above.startswith("plugins") and key in ("label", "groupemo")):  # said already
+        elif (above[:7], key) not in SAID:
             yield f"{above}{key}", str(value)
 
 

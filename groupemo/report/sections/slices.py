@@ -10,7 +10,7 @@ from groupemo import slices as cut
 from groupemo.figures import FIGURES, Figure
 from groupemo.report.axes import UNIT, Axis
 from groupemo.report.grid import Grid, Run
-from groupemo.report.words import known, number
+from groupemo.report.words import known, number, span
 
 __all__ = ["Group", "Panel", "Slices", "slices"]
 
@@ -58,13 +58,14 @@ class Panel:
 
 @dataclass(frozen=True)
 class Slices:
-    """The best run, part by part."""
+    """The best run, part by part; `thin` are the cuts that leave too few faces in a part."""
 
     run: Run
     panels: Sequence[Panel]
     axis: Axis
     least: tuple[int, int]
     unread: bool
+    thin: Sequence[str]
 
 
 def slices(grid: Grid) -> Slices | None:
@@ -74,20 +75,22 @@ def slices(grid: Grid) -> Slices | None:
     """
     run = grid.candidates[0]
     near = len(run.scores.photos) <= MOST_PHOTOS
-    panels = list(_panels(grid, run, near))
+    own = [name for name in cut.slice_names(run.scores) if name not in cut.BUILT_IN]
+    made = list(_panels(grid, run, own, near))
+    panels = [panel for panel in made if panel.told or panel.by in own]
     if not panels:
         return None
-    return Slices(run, panels, UNIT, (cut.MIN_FACES, cut.MIN_PHOTOS), not near)
+    thin = [panel.by for panel in made if panel not in panels]
+    return Slices(run, panels, UNIT, (cut.MIN_FACES, cut.MIN_PHOTOS), not near, thin)
 
 
-def _panels(grid: Grid, run: Run, near: bool) -> Iterator[Panel]:
-    own = [name for name in cut.slice_names(run.scores) if name not in cut.BUILT_IN]
+def _panels(grid: Grid, run: Run, own: Sequence[str], near: bool) -> Iterator[Panel]:
     measured = cut.tones(run.scores, grid.evaluation.photos) if near else {}
     for by in (*own, *TITLES):
         if by in cut.PIXELS and not near:
             continue
         panel = _panel(run, by, measured)
-        if panel and (panel.told or by in own):
+        if panel:
             yield panel
 
 
@@ -107,8 +110,7 @@ def _panel(run: Run, by: str, measured: cut.Tones) -> Panel | None:
 def _gap(gap: Mapping[Hashable, Any]) -> str:
     if not known(gap["gap"]):
         return "Too few faces to say how far the groups are apart."
-    size, low, high = (number(100 * gap[name], 1) for name in ("gap", "low", "high"))
-    return (
-        f"Worst gap: {size} points, {gap['best']} over {gap['worst']}"
-        f" (95 % interval {low} to {high})."
-    )
+    size, within = number(100 * gap["gap"], 1), span(100 * gap["low"], 100 * gap["high"], 1)
+    surely = f"95 % interval {within}" if within else "no interval"
+    chance = ": chance alone may make as much" if gap["low"] <= 0 else ""
+    return f"Worst gap: {size} points, {gap['best']} over {gap['worst']} ({surely}){chance}."

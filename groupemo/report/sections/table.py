@@ -8,10 +8,11 @@ from itertools import groupby
 from string import ascii_lowercase
 
 from groupemo.figures import FIGURES, Estimate, Figure
+from groupemo.metrics.probabilistic import MIN_PROB
 from groupemo.report.grid import Grid, Run
-from groupemo.report.words import known
+from groupemo.report.words import known, plural, unbounded
 
-__all__ = ["OVER", "Notes", "Row", "Table", "table"]
+__all__ = ["OVER", "Notes", "Row", "Table", "clipped", "table"]
 
 COLUMNS = (
     "end_to_end_macro_f1",
@@ -64,12 +65,23 @@ class Table:
     rows : sequence of Row
     notes : Notes
         Why figures are not defined.
+    human : sequence of Estimate
+        What a person reaches of each column, NaN where unknown; empty where nothing is known.
+    clipped : str
+        On how many faces the log-loss is not what the probabilities say.
     """
 
     groups: Sequence[tuple[str, int]]
     columns: Sequence[Figure]
     rows: Sequence[Row]
     notes: Notes
+    human: Sequence[Estimate]
+    clipped: str
+
+    @property
+    def unbounded(self) -> bool:
+        """Whether a figure has a value, but no interval."""
+        return any(unbounded(each) for row in self.rows for each in row.estimates)
 
 
 def table(grid: Grid) -> Table:
@@ -81,7 +93,19 @@ def table(grid: Grid) -> Table:
     ]
     notes = Notes.of(each for row in rows for each in row.estimates)
     groups = [(OVER[over], len(list(some))) for over, some in groupby(columns, lambda f: f.over)]
-    return Table(groups, columns, rows, notes)
+    human = [grid.person.estimate(figure.name) for figure in columns]
+    if not any(known(each.value) for each in human):
+        human = []
+    return Table(groups, columns, rows, notes, human, clipped(grid.runs))
+
+
+def clipped(runs: Sequence[Run]) -> str:
+    """Say on how many faces the log-loss is not what the probabilities say."""
+    least = f"Log-loss takes a probability below {MIN_PROB:g} for {MIN_PROB:g}"
+    counts = {run.name: int(run.scores.tally["clipped"]) for run in runs}
+    if len(runs) == 1 or not any(counts.values()):
+        return f"{least}: here on {plural(sum(counts.values()), 'face')}."
+    return f"{least}: here on {', '.join(f'{n} of {name}' for name, n in counts.items() if n)}."
 
 
 def _seconds(run: Run) -> float:
