@@ -154,6 +154,13 @@ def test_what_is_too_little_to_fit_is_told(scores, method, told):
         fit_calibration(scores, method=method)
 
 
+def test_many_faces_of_few_photos_are_few(monkeypatch):
+    monkeypatch.setattr("groupemo.calibration.MIN_FACES", 20)
+    fit_calibration(part_of(NAMES[:5]))
+    with pytest.warns(UserWarning, match="20 faces in 4 photos are few"):
+        fit_calibration(part_of(NAMES[:4]))
+
+
 def test_a_calibrated_run_is_not_calibrated_again(fitted):
     again = list(fitted.apply(RUN))
     with pytest.raises(OptionError, match="calibrated already"):
