@@ -103,9 +103,8 @@ def test_the_first_sheet_has_the_answer(content, drawn):
 def test_the_table_has_each_figure_and_why_one_is_missing(content, drawn):
     said = pages(drawn)
     table = next(page for page in said if page.startswith("The figures"))
-    recall = content.grid.runs[0].estimates["detection_recall"]
-    told_recall = f"{recall.value:.2f}{recall.low:.2f}to{recall.high:.2f}"
-    assert told_recall in table.replace(" ", "")
+    one = content.grid.runs[0].estimates["detection_precision"]
+    assert f"{one.value:.2f}{one.low:.2f}to{one.high:.2f}" in table.replace(" ", "")
     alone = next(page for page in said if page.startswith("The group as a whole"))
     reason = content["group"].run.estimates["group_valence_pearson"].figure.undefined
     assert f"a: undefined, {reason}" in alone
