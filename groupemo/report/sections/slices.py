@@ -110,6 +110,8 @@ def _panel(run: Run, by: str, measured: cut.Tones) -> Panel | None:
 def _gap(gap: Mapping[Hashable, Any]) -> str:
     if not known(gap["gap"]):
         return "Too few faces to say how far the groups are apart."
+    if not gap["gap"]:
+        return "No gap: the groups are alike."
     size, within = number(100 * gap["gap"], 1), span(100 * gap["low"], 100 * gap["high"], 1)
     surely = f"95 % interval {within}" if within else "no interval"
     chance = ": chance alone may make as much" if gap["low"] <= 0 else ""
