@@ -1,6 +1,6 @@
 """How often a 95 % interval holds the truth, by simulation, and which interval does it best.
 
-    python benchmarks/coverage.py [--sets 2500] [--draws 1000] [--workers 2]
+    python benchmarks/coverage.py [--sets 1500] [--draws 1000] [--workers 2]
 
 Photos are made whose faces go together: a photo's own light decides how many of
 its faces are found, its own occasion which expressions there are and how many
@@ -408,7 +408,7 @@ def draw(found: Found, file: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sets", type=int, default=2500)
+    parser.add_argument("--sets", type=int, default=1500)
     parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, default=ROOT / "reports" / "coverage.md")
