@@ -121,7 +121,8 @@ class Difference:
         worse = gain < 0
         if worse:
             gain, low, high = -gain, -high, -low
-        by = f"{b} by {amount(self.figure, gain)} of {title}"
+        of = "" if _is_number(self.figure) else "of "
+        by = f"{b} by {amount(self.figure, gain)} {of}{title}"
         if not math.isnan(low):
             span = f"{_number(self.figure, low)} to {_number(self.figure, high)}"
             by += f" (95 % interval {span}, {p_words(self.p)})"
@@ -417,6 +418,10 @@ def _in_nats(figure: Figure) -> bool:
 
 def _is_share(figure: Figure) -> bool:
     return (figure.least, figure.most) == (0, 1) and not _in_nats(figure)
+
+
+def _is_number(figure: Figure) -> bool:
+    return math.isinf(figure.most) and not _in_nats(figure)
 
 
 def _number(figure: Figure, value: float) -> str:

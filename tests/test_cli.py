@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -225,6 +226,19 @@ def test_evaluate_leaves_tables_and_report_and_report_remakes_it(photos, tmp_pat
     assert groupemo("report", out).stdout == f"report: {page}\n"
     assert page.exists()
     assert json.loads(groupemo("report", out, "--json").stdout) == {"report": str(page)}
+
+
+def test_the_report_tells_the_command_that_made_it(photos, tmp_path):
+    out = tmp_path / "my out"
+    evaluate(photos, out, "--min-iou", "0.3", "--partial")
+    told = json.loads((out / "manifest.json").read_text())["command"]
+    assert shlex.split(told)[1:] == [
+        "evaluate", str(photos), str(photos.parent / "labels.csv"), "-d", "all", "-b", "cheerful",
+        "--min-iou", "0.3", "--partial", "--out", str(out),
+    ]  # fmt: skip
+    assert told in (out / "report.md").read_text()
+    groupemo("report", out)
+    assert told in (out / "report.md").read_text()
 
 
 def test_evaluate_as_json_with_null_for_what_is_undefined(photos, tmp_path):

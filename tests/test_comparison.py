@@ -247,6 +247,9 @@ def test_an_unknown_figure_lists_the_known():
         (FIGURES["matched_kappa"], (0.5, 0.25, 0.1, 0.4, 0.01),
          "fer is better than deepface by 0.250 of matched Cohen's kappa"
          " (95 % interval 0.100 to 0.400, p = .010)"),
+        (FIGURES["detection_phantoms_per_photo"], (0.5, 1.5, -1.4, -0.6, 0.01),
+         "fer is better than deepface by 1.000 detection phantoms a photo"
+         " (95 % interval 0.600 to 1.400, p = .010)"),
         (RECALL, (0.75, 0.75, 0.0, 0.0, 1.0),
          "fer and deepface have the same detection recall, whichever photos are drawn"),
         (RECALL, (0.75, 0.5, math.nan, math.nan, math.nan),
