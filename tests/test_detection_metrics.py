@@ -360,3 +360,41 @@ def test_a_photo_that_weighs_2_is_two_photos(monkeypatch):
     for figure in (ours.average_precision, ours.optimal_lrp):
         want = [figure(ours.ranking(each), np.ones((1, len(each))))[0] for each in copies]
         assert figure(ranking, weights) == pytest.approx(want, abs=1e-9)
+
+
+def in_one_draw(ranking, weights):
+    """Return average precision and optimal LRP by walking down the ranking."""
+    right = seen = off = 0.0
+    faces = float(ranking.faces @ weights)
+    reached, errors = [], [1.0]
+    for photo, score, iou, after in zip(
+        ranking.photo, ranking.score, ranking.iou, [*ranking.score, None][1:], strict=True
+    ):
+        seen += weights[photo]
+        if not np.isnan(iou):
+            right += weights[photo]
+            off += weights[photo] * (1 - iou) / (1 - ranking.min_iou)
+            reached.append((right / faces, right / seen if seen else 0))
+        if score != after:
+            errors.append((off + seen - right + faces - right) / (seen + faces - right))
+    heights = [
+        max((height for recall, height in reached if recall >= level), default=0)
+        for level in np.linspace(0, 1, 101)
+    ]
+    return np.mean(heights), min(errors)
+
+
+@pytest.mark.parametrize("detections", [0, 1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 60])
+def test_a_ranking_of_any_length_in_many_draws(detections):
+    rng = np.random.default_rng(detections)
+    ranking = ours.Ranking(
+        photo=rng.integers(0, 5, detections),
+        score=-np.sort(-rng.integers(0, 20, detections) / 20),
+        iou=np.where(rng.random(detections) < 0.6, rng.uniform(0.5, 1, detections), np.nan),
+        faces=np.full(5, detections + 1),
+        min_iou=0.5,
+    )
+    weights = rng.exponential(size=(19, 5)) * rng.integers(0, 2, (19, 5)) + [0, 0, 0, 0, 0.1]
+    want = np.transpose([in_one_draw(ranking, row) for row in weights])
+    got = [ours.average_precision(ranking, weights), ours.optimal_lrp(ranking, weights)]
+    np.testing.assert_allclose(got, want, rtol=0, atol=1e-12)

@@ -15,7 +15,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from itertools import pairwise
+from math import isqrt
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -68,6 +70,11 @@ _ANY_AREA = (0, float("inf"))
 _RECALLS = np.linspace(0, 1, 101)
 _CHUNK = 2**18
 """Draws times detections that are weighed at a time: 2 MiB an array."""
+
+_LANES = 8
+"""Draws that are weighed at a time at least."""
+
+_TINY = np.finfo(np.float64).tiny
 
 
 def found(tally: Tally) -> Counts:
@@ -400,44 +407,87 @@ def optimal_lrp(ranking: Ranking, weights: ArrayLike) -> Floats:
 def _each_draw(
     figure: Callable[[Ranking, Floats], Floats], ranking: Ranking, weights: ArrayLike
 ) -> Floats:
-    """Call `figure` on as many rows of weights at a time as memory should bear."""
+    """Call `figure` on as many draws at a time as the processor's cache holds.
+
+    It takes weights of shape (n + 1, draws); the last row is of no photo, and 0.
+    """
     rows = np.asarray(weights, dtype=np.float64)
-    step = max(1, _CHUNK // (len(ranking) + 1))
-    parts = [figure(ranking, rows[at : at + step]) for at in range(0, len(rows), step)]
-    return np.concatenate([np.empty(0), *parts])
+    step = max(_LANES, _CHUNK // (len(ranking) + 1))
+    parts = [np.empty(0)]
+    for start in range(0, len(rows), step):
+        weights = np.pad(rows[start : start + step], ((0, 0), (0, 1))).T
+        parts.append(figure(ranking, np.ascontiguousarray(weights)))
+    return np.concatenate(parts)
 
 
 def _average_precision(ranking: Ranking, weights: Floats) -> Floats:
     hits = np.flatnonzero(ranking.hit)  # elsewhere recall stays and precision falls
-    right = _running(weights[:, ranking.photo[hits]])
-    seen = _running(weights[:, ranking.photo])[:, np.append(0, hits + 1)]
-    faces = right[:, -1] + weights @ ranking.missed  # so that recall ends at 1 where none is missed
-    precision = right / np.maximum(seen, np.finfo(np.float64).tiny)  # 0 before the first
-    best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    recall = right / np.where(faces > 0, faces, np.nan)[:, None]
-    at = np.array([np.searchsorted(row, _RECALLS) for row in recall])
-    reached = at < recall.shape[1]
-    height = np.take_along_axis(best, np.where(reached, at, 0), axis=1)
-    return np.where(faces > 0, (height * reached).mean(axis=1), np.nan)
+    right = _accumulate(np.add, weights.take(_fold(ranking.photo[hits], fill=-1), axis=0))
+    seen = _accumulate(np.add, weights.take(_fold(ranking.photo, fill=-1), axis=0))
+    at_hits = _fold(_place(seen)[hits], fill=-1)
+    precision = right / np.maximum(_flat(seen).take(at_hits, axis=0), _TINY)  # 0 before the first
+    best = _accumulate(np.maximum, precision[::-1, ::-1])[::-1, ::-1]
+    faces = right[-1, -1] + ranking.missed @ weights[:-1]  # recall ends at 1 where none is missed
+    height = _where_reached(best, right, np.where(faces > 0, faces, np.nan))
+    return np.asarray(np.where(faces > 0, height.mean(axis=0), np.nan))
+
+
+def _where_reached(best: Floats, right: Floats, faces: Floats) -> Floats:
+    """Return `best` where each of COCO's recalls is first reached, else 0, shape (101, draws)."""
+    place, right, best = _place(right), _flat(right), _flat(best)
+    steps, draws = right.shape
+    lane = np.arange(draws)
+    at = np.zeros((len(_RECALLS), draws), dtype=np.int64)  # how many steps fall short of it
+    for power in reversed(range(steps.bit_length())):  # a binary search for all at once
+        ahead = at + 2**power
+        recall = right[place[np.minimum(ahead, steps) - 1], lane] / faces
+        at = np.where((recall < _RECALLS[:, None]) & (ahead <= steps), ahead, at)
+    return np.asarray(best[place[np.minimum(at, steps - 1)], lane] * (at < steps))
 
 
 def _optimal_lrp(ranking: Ranking, weights: Floats) -> Floats:
     if ranking.min_iou == 1:
-        return np.full(len(weights), np.nan)
-    weight = weights[:, ranking.photo]
+        return np.full(weights.shape[1], np.nan)
+    weight = weights.take(_fold(ranking.photo, fill=-1), axis=0)
     off = (1 - ranking.iou) / (1 - ranking.min_iou)
-    last = np.append(True, np.diff(ranking.score, append=-np.inf) < 0)  # of equal scores
+    last = np.flatnonzero(np.diff(ranking.score, append=-np.inf) < 0)  # of equal scores
+    ends = _place(weight)[last]
     right, seen, cost = (
-        _running(weight * each)[:, last] for each in (ranking.hit, 1, np.where(ranking.hit, off, 1))
+        _flat(_accumulate(np.add, weight * _fold(each, fill=0)[..., None])).take(ends, axis=0)
+        for each in (ranking.hit, np.ones(len(ranking)), np.where(ranking.hit, off, 1))
     )
-    faces = weights @ ranking.faces
-    unfound = faces[:, None] - right
-    error = ratio(cost + unfound, seen + unfound)
-    return np.where(faces > 0, error.min(axis=1), np.nan)
+    faces = ranking.faces @ weights[:-1]
+    error = ratio(cost + faces - right, seen + faces - right)
+    none = np.where(faces > 0, 1.0, np.nan)  # what it costs to leave all detections out
+    return np.asarray(np.minimum(none, error.min(axis=0, initial=1.0)))
 
 
-def _running(values: Floats) -> Floats:
-    """Return the sums over the first 0, 1 ... d columns, shape (draws, d + 1)."""
-    sums = np.zeros((values.shape[0], values.shape[1] + 1))
-    np.cumsum(values, axis=1, out=sums[:, 1:])
-    return sums
+def _fold(ranked: NDArray[Any], *, fill: int) -> NDArray[Any]:
+    """Write what is ranked down the columns of a table about as high as wide.
+
+    NumPy is slow along an axis that accumulates and fast across it: so a step down
+    is taken in all columns, and in all draws, at once.
+    """
+    side = isqrt(len(ranked)) + 1
+    full = np.pad(ranked, (0, side - len(ranked) % side), constant_values=fill)
+    return full.reshape(-1, side).T
+
+
+def _place(folded: Floats) -> Counts:
+    """Return which row of `_flat` each one of the ranking is in."""
+    side, columns = folded.shape[:2]
+    return np.asarray(np.arange(side * columns).reshape(side, columns).T.ravel())
+
+
+def _flat(folded: Floats) -> Floats:
+    """Return all that is folded as rows, shape (side x columns, draws)."""
+    return folded.reshape(-1, folded.shape[-1])
+
+
+def _accumulate(step: np.ufunc, folded: Floats) -> Floats:
+    """Accumulate in place what is folded, shape (side, columns, draws)."""
+    for above, row in pairwise(folded):
+        step(above, row, out=row)
+    carried = step.accumulate(folded[-1, :-1], axis=0)
+    step(folded[:, 1:], carried, out=folded[:, 1:])
+    return folded
