@@ -420,6 +420,9 @@ def test_photos_are_counted_by_their_valence(grid):
     assert made.matrix == [[0, 0, 0], [0, 6, 6], [0, 0, 0]]
     assert sorted({round(y, 6) for _, y in made.dots}) == [0.333333, 0.5]
     assert len(made.rows) == len(grid.runs)
+    two = (np.log(3) - 2 / 3 * np.log(2)) / np.log(7)  # of three faces two alike
+    labelled, answered = np.log(3) / np.log(7), (np.log(2) / np.log(7) + two) / 2
+    assert made.diversity == pytest.approx((labelled, answered))
 
 
 def test_nothing_is_said_of_groups_without_answers(tmp_path):

@@ -26,7 +26,7 @@ words of affect (Russell, "A circumplex model of affect", 1980). It counts as 0 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,7 +44,6 @@ __all__ = [
     "diversity",
     "diversity_error",
     "evenness",
-    "gini_simpson",
     "groups",
     "jensen_shannon",
     "mean_valence",
@@ -61,7 +60,6 @@ VALENCE: tuple[float, ...] = (-1, -1, -1, 1, -1, 0, 0)
 
 Floats = NDArray[np.float64]
 Side = Literal["labelled", "answered"]
-Index = Callable[[Floats], Floats]
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,40 +190,27 @@ def evenness(counts: Floats) -> Floats:
     return ratio(prob.entropy(counts), most)
 
 
-def gini_simpson(counts: Floats) -> Floats:
-    """Return 1 - sum(p^2) of each row's shares, 0 (one class) to 1 - 1/k; NaN for an empty row.
-
-    The chance that two faces drawn with replacement differ (Simpson, Nature 163, 1949).
-    """
-    return np.asarray(1 - (_shares(counts) ** 2).sum(axis=1))
-
-
-def diversity(given: Groups, weights: Weights, side: Side, index: Index = evenness) -> Floats:
-    """Return the mean diversity within a photo, over the photos that can be compared.
+def diversity(given: Groups, weights: Weights, side: Side) -> Floats:
+    """Return the mean `evenness` within a photo, over the photos that can be compared.
 
     Parameters
     ----------
     given : Groups
     weights : np.ndarray, shape=(draws, n)
     side : {"labelled", "answered"}
-    index : callable
-        `evenness` or `gini_simpson`.
     """
-    labelled, answered = _diversities(given, index)
-    wanted = labelled if side == "labelled" else answered
+    wanted = evenness(given.labelled if side == "labelled" else given.answered)
     return _mean(np.where(given.compared, wanted, np.nan), weights)
 
 
-def diversity_error(given: Groups, weights: Weights, index: Index = evenness) -> Floats:
-    """Return the mean absolute difference of answered and labelled diversity; lower is better."""
-    labelled, answered = _diversities(given, index)
-    return _mean(np.abs(answered - labelled), weights)
+def diversity_error(given: Groups, weights: Weights) -> Floats:
+    """Return the mean absolute difference of answered and labelled evenness; lower is better."""
+    return _mean(np.abs(evenness(given.answered) - evenness(given.labelled)), weights)
 
 
 def rows(given: Groups, valence: Sequence[float] = VALENCE) -> dict[str, Floats]:
     """Return what the figures are made of, one row a photo: columns of shape (n,)."""
     labelled, answered = _valences(given, valence)
-    labelled_diversity, answered_diversity = _diversities(given, evenness)
     return {
         "labelled_faces": given.labelled.sum(axis=1),
         "answered_faces": given.answered.sum(axis=1),
@@ -235,8 +220,8 @@ def rows(given: Groups, valence: Sequence[float] = VALENCE) -> dict[str, Floats]
         "answered_valence_class": valence_class(answered),
         "jensen_shannon": prob.jensen_shannon(given.answered, given.labelled),
         "total_variation": _total_variation(given),
-        "labelled_diversity": labelled_diversity,
-        "answered_diversity": answered_diversity,
+        "labelled_diversity": evenness(given.labelled),
+        "answered_diversity": evenness(given.answered),
     }
 
 
@@ -264,10 +249,6 @@ def _total_variation(given: Groups) -> Floats:
 
 def _valences(given: Groups, valence: Sequence[float]) -> tuple[Floats, Floats]:
     return mean_valence(given.labelled, valence), mean_valence(given.answered, valence)
-
-
-def _diversities(given: Groups, index: Index) -> tuple[Floats, Floats]:
-    return index(given.labelled), index(given.answered)
 
 
 def _mean(values: Floats, weights: Weights) -> Floats:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from groupemo.figures import FIGURES, Estimate, Figure
-from groupemo.metrics.group import rows
+from groupemo.metrics.group import diversity, rows
 from groupemo.report.grid import Grid, Run
 from groupemo.report.sections.table import Notes
 from groupemo.report.words import known
@@ -47,6 +47,8 @@ class Group:
     words : sequence of str
     matrix : sequence of rows of int
         Photos by labelled (rows) and answered (columns) valence.
+    diversity : (labelled, answered)
+        The mean evenness within a photo.
     """
 
     columns: Sequence[Figure]
@@ -57,6 +59,7 @@ class Group:
     photos: int
     words: Sequence[str]
     matrix: Sequence[Sequence[int]]
+    diversity: tuple[float, float]
 
 
 def group(grid: Grid) -> Group | None:
@@ -65,6 +68,7 @@ def group(grid: Grid) -> Group | None:
     run = grid.candidates[0]
     if not any(known(run.estimates[figure.name].value) for figure in columns):
         return None
+    once = np.ones((1, len(run.scores.photos)))
     table = rows(run.scores.groups)
     sides = [table[f"{side}_valence"] for side in ("labelled", "answered")]
     both = np.isfinite(sides).all(axis=0)
@@ -84,4 +88,8 @@ def group(grid: Grid) -> Group | None:
         len(dots),
         list(WORDS.values()),
         matrix,
+        (
+            float(diversity(run.scores.groups, once, "labelled")[0]),
+            float(diversity(run.scores.groups, once, "answered")[0]),
+        ),
     )
