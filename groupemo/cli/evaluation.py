@@ -29,6 +29,7 @@ from groupemo.cli._console import (
     resumable,
 )
 from groupemo.images import MAX_PIXELS
+from groupemo.metrics.probabilistic import MIN_PROB
 from groupemo.plugins import is_stand_in
 
 if TYPE_CHECKING:
@@ -215,9 +216,11 @@ def _print_scores(evaluation: Evaluation, rows: Sequence[Row]) -> None:
             for row in rows
         ],
     )
+    clipped = sum(int(row["clipped"]) for row in rows)
     print_note(
         f"{counted(len(evaluation.labels), 'photo')}. [low, high]: 95 % interval over photos."
-        " Log-loss in nats, lower is better."
+        " Log-loss in nats, lower is better; it takes a probability below"
+        f" {MIN_PROB:g} for {MIN_PROB:g}: here on {counted(clipped, 'face')}."
     )
     note_stand_ins(row["backend"] for row in rows)
     if evaluation.left_out:

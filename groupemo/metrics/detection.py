@@ -40,7 +40,6 @@ __all__ = [
     "found",
     "lrp",
     "lrp_components",
-    "mean_average_precision",
     "missed",
     "optimal_lrp",
     "overlaps",
@@ -382,11 +381,6 @@ def average_precision(ranking: Ranking, weights: ArrayLike) -> Floats:
         What each photo weighs in each draw.
     """
     return _each_draw(_average_precision, ranking, weights)
-
-
-def mean_average_precision(rankings: Sequence[Ranking], weights: ArrayLike) -> Floats:
-    """Return the mean of `average_precision` over rankings, as of `COCO_IOUS`, shape (draws,)."""
-    return np.asarray(np.mean([average_precision(each, weights) for each in rankings], axis=0))
 
 
 def optimal_lrp(ranking: Ranking, weights: ArrayLike) -> Floats:
