@@ -214,7 +214,7 @@ def test_evaluate_prints_every_denominator(photos, tmp_path):
     assert matched.split()[:4] == ["all", "cheerful", "5", "0.60"]
     assert "IoU >= 0.5" in printed
     assert "95 % interval" in printed
-    assert "below 1e-15 for 1e-15: here on 0 faces." in " ".join(printed.split())
+    assert "below 1e-15 for 1e-15: here on 2 faces." in " ".join(printed.split())
     assert max(map(len, printed.splitlines()[:-1])) <= 80
 
 
