@@ -85,7 +85,7 @@ def evaluate(
         command = _command(photos, labels, detector, backend, min_iou, partial, out)
         evaluation = replace(evaluation, manifest={"command": command, **evaluation.manifest})
         page = write_report(evaluation, out, show_faces=show_faces, pdf=pdf)
-    _tell(evaluation, page, as_json)
+    _tell(evaluation, _files(page, pdf), as_json)
 
 
 def _command(
@@ -120,9 +120,9 @@ def report(
 
     page = write_report(load_evaluation(folder), folder, show_faces=show_faces, pdf=pdf)
     if as_json:
-        print_json({"report": page})
+        print_json(_files(page, pdf))
     else:
-        typer.echo(plain(f"report: {page}"))
+        _print_files(_files(page, pdf))
 
 
 def demo(
@@ -142,10 +142,20 @@ def demo(
         done = run_demo(labels, photos, out)
     for name, reason in done.out_of_reach.items():
         complain(f"out of reach: {name}: {briefly(reason)}")
-    _tell(done.evaluation, done.page, as_json)
+    _tell(done.evaluation, _files(done.page), as_json)
 
 
-def _tell(evaluation: Evaluation, page: Path, as_json: bool) -> None:
+def _files(page: Path, pdf: bool = False) -> dict[str, Path]:
+    """Return what a reader opens: the page, and the PDF beside it where there is one."""
+    return {"report": page, **({"pdf": page.with_name("report.pdf")} if pdf else {})}
+
+
+def _print_files(files: dict[str, Path]) -> None:
+    for kind, path in files.items():
+        typer.echo(plain(f"{kind}: {path}"))
+
+
+def _tell(evaluation: Evaluation, files: dict[str, Path], as_json: bool) -> None:
     """Print an evaluation, name the photos that failed, and end."""
     rows = _rows(evaluation)
     failed = failures(one for scores in evaluation.scores for one in scores.failures)
@@ -157,12 +167,12 @@ def _tell(evaluation: Evaluation, page: Path, as_json: bool) -> None:
                 "left_out": evaluation.left_out,
                 "scores": [{**row, "stand_in": is_stand_in(row["backend"])} for row in rows],
                 "failures": failed,
-                "report": page,
+                **files,
             }
         )
     else:
         _print_scores(evaluation, rows)
-        typer.echo(plain(f"report: {page}"))
+        _print_files(files)
     end(failed)
 
 

@@ -100,14 +100,15 @@ def print_page(page: str, browser: str) -> bytes:
 
 
 def draw(content: Content) -> bytes:
-    """Return the report as PDF, drawn with matplotlib alone."""
+    """Return the report as PDF drawn with matplotlib alone, of the same content the same bytes."""
     import matplotlib as mpl
     from matplotlib.backends.backend_pdf import PdfPages
 
     from groupemo.report.sheets import sheets
 
     target = io.BytesIO()
-    told = {"Title": content.title, "Creator": f"groupemo {content.version}"}
+    creator = f"groupemo {content.version}"
+    told = {"Title": content.title, "Creator": creator, "CreationDate": None}  # it is on each sheet
     with mpl.rc_context({"pdf.fonttype": 42}), PdfPages(target, metadata=told) as file:
         for sheet in sheets(content):
             file.savefig(sheet)

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from textwrap import fill
-from typing import Any
+from typing import Any, TypeVar
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec, SubplotSpec
 
 from groupemo import plots
+from groupemo.figures import Estimate
 from groupemo.plots._axes import GRID, QUIET, Dot, around, draw_dots, heading, plain
 from groupemo.report.content import Content
 from groupemo.report.grid import Run
+from groupemo.report.sections.pairs import Pair
 from groupemo.report.sections.slices import Panel
 from groupemo.report.sections.table import Notes
 from groupemo.report.words import DASH, known, number, plural, span
 
 __all__ = ["sheets"]
+
+Item = TypeVar("Item")
 
 A4 = (8.27, 11.69)
 """Inches."""
@@ -36,14 +39,17 @@ LINE = 0.0165
 ROW = 0.42
 """Inches of a row in a plot of dots."""
 
-BESIDE = 14
+BESIDE = 20
 """Rows of a plot that share a sheet with text."""
 
 ROWS = 24
 """Rows of a table on one sheet."""
 
-GROUPS = 14
-"""Rows of the table of groups, which shares its sheet."""
+GROUPS = 15
+"""Rows of the table of groups that share its sheet with a plot."""
+
+BESIDE_EACH_OTHER = 5
+"""Runs beside each other on the sheets of every figure."""
 
 CURVES = 6
 """Curves in one plot."""
@@ -66,18 +72,18 @@ def _sheets(content: Content) -> Iterator[Figure]:
     """Yield the sheets in the order of the page."""
     runs = content.grid.runs
     yield from _first(content)
-    for start in range(0, len(runs), ROWS):
-        yield _table(content, start)
+    yield from _table(content)
     if "comparisons" in content:
         yield _differences(content)
     yield from map(_pair, runs)
+    yield from _every_figure(content["pairs"].pairs)
     yield _anatomy(content)
     yield from _ablations(content)
     yield _curves(content)
     if "slices" in content:
         yield from _slices(content)
     if "group" in content:
-        yield _group(content)
+        yield from _group(content)
     if "agreement" in content:
         yield _agreement(content)
     yield from _run(content)
@@ -131,17 +137,14 @@ def _first(content: Content) -> Iterator[Figure]:
     yield sheet
 
 
-def _table(content: Content, start: int) -> Figure:
+def _table(content: Content) -> Iterator[Figure]:
     table = content["table"]
     lines = [
         "95 % intervals over photos beneath the figures. Log-loss in nats, lower is better.",
         *_footnotes(table.notes),
     ]
-    sheet, spec = _sheet("The figures", (1,), lines=lines)
-    heads = [fill(figure.full_title, 12, break_on_hyphens=False) for figure in table.columns]
-    rows = _cells(table.rows[start : start + ROWS], table.notes)
-    _text_table(sheet.add_subplot(spec[0]), ["", *heads], rows, inches=9.5)
-    return sheet
+    heads = ["", *(fill(each.full_title, 12, break_on_hyphens=False) for each in table.columns)]
+    yield from _tables("The figures", lines, heads, _cells(table.rows, table.notes))
 
 
 def _differences(content: Content) -> Figure:
@@ -161,6 +164,22 @@ def _pair(run: Run) -> Figure:
     return sheet
 
 
+def _every_figure(pairs: Sequence[Pair]) -> Iterator[Figure]:
+    """Yield all figures of all runs, a few runs beside each other."""
+    for some in _batches(pairs, BESIDE_EACH_OTHER):
+        notes = Notes.of(each for pair in some for _, part in pair.figures for each in part)
+        rows = [["", *(fill(pair.run.name, 18, break_on_hyphens=False) for pair in some)]]
+        for parts in zip(*(pair.figures for pair in some), strict=True):
+            rows.append([parts[0][0].upper()])
+            for beside in zip(*(estimates for _, estimates in parts), strict=True):
+                cells = (_cell(each, notes, " ({})") for each in beside)
+                rows.append([beside[0].figure.title, *cells])
+        heads, *rest = [[*row, *[""] * (BESIDE_EACH_OTHER + 1 - len(row))] for row in rows]
+        sheet, spec = _sheet("Every figure", (1,), lines=_footnotes(notes))
+        _text_table(sheet, spec[0], heads, rest)
+        yield sheet
+
+
 def _anatomy(content: Content) -> Figure:
     height = min(ROW * content.count + 1.6, 6.5)
     sheet, spec = _sheet("Where the errors come from", (height, 3.6, 9.5 - height))
@@ -172,8 +191,8 @@ def _anatomy(content: Content) -> Figure:
 def _ablations(content: Content) -> Iterator[Figure]:
     """Yield whose the loss is, three runs a sheet."""
     backends = {run.backend for run in content.grid.references}
-    runs = iter([run for run in content.grid.candidates if run.backend in backends])
-    while some := list(islice(runs, 3)):
+    runs = [run for run in content.grid.candidates if run.backend in backends]
+    for some in _batches(runs, 3):
         sheet, spec = _sheet("Whose the loss is", (1, 1, 1))
         for row, run in enumerate(some):
             axes = sheet.add_subplot(spec[row])
@@ -194,8 +213,7 @@ def _curves(content: Content) -> Figure:
 
 def _slices(content: Content) -> Iterator[Figure]:
     found = content["slices"]
-    panels = iter(found.panels)
-    while some := list(islice(panels, PANELS)):
+    for some in _batches(found.panels, PANELS):
         faces, photos = found.least
         lines = [f"{found.run.name}. Hollow: fewer than {faces} faces or {photos} photos."]
         sheet, spec = _sheet("Where it does worse", (1, 1, 1), columns=2, lines=lines)
@@ -221,14 +239,20 @@ def _panel(sheet: Figure, place: SubplotSpec, panel: Panel) -> None:
     axes.title.set_fontsize(8)
 
 
-def _group(content: Content) -> Figure:
+def _group(content: Content) -> Iterator[Figure]:
+    """Yield the plot of groups and their table, which has sheets of its own where it is long."""
     found = content["group"]
     notes = Notes.of(each for row in found.rows for each in row.estimates)
-    sheet, spec = _sheet("The group as a whole", (1, 0.8), lines=_footnotes(notes))
-    plots.plot_valence(found.run.scores, sheet.add_subplot(spec[0]))
     heads = ["", *(fill(figure.title, 14) for figure in found.columns)]
-    _text_table(sheet.add_subplot(spec[1]), heads, _cells(found.rows[:GROUPS], notes), inches=4.2)
-    return sheet
+    rows, title, lines = _cells(found.rows, notes), "The group as a whole", _footnotes(notes)
+    beside = len(rows) <= GROUPS
+    sheet, spec = _sheet(title, (0.85, 1), lines=lines if beside else ())
+    plots.plot_valence(found.run.scores, sheet.add_subplot(spec[0]))
+    if beside:
+        _text_table(sheet, spec[1], heads, rows)
+    yield sheet
+    if not beside:
+        yield from _tables(title, lines, heads, rows)
 
 
 def _agreement(content: Content) -> Figure:
@@ -250,37 +274,60 @@ def _run(content: Content) -> Iterator[Figure]:
         lines += [
             f"{photo}: {told} ({', '.join(pairs)})" for photo, told, pairs in content.failures
         ]
-    broken = iter("\n".join(fill(line, LETTERS) for line in lines).splitlines())
-    while some := list(islice(broken, 48)):
+    broken = "\n".join(fill(line, LETTERS) for line in lines).splitlines()
+    for some in _batches(broken, 48):
         yield _sheet("The run", (1,), lines=some)[0]
+
+
+def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Yield the items, so many at a time."""
+    left = iter(items)
+    while some := list(islice(left, size)):
+        yield some
 
 
 def _cells(rows: Sequence[Any], notes: Notes) -> list[list[str]]:
     """Return the rows of a table: each run's name, and its figures with their intervals."""
     return [
         [
-            fill(row.run.name, 29, break_on_hyphens=False),
-            *(
-                f"{number(each.value)}\n{span(each.low, each.high)}"
-                if known(each.value)
-                else f"{DASH} {notes[each.figure.undefined]}"
-                for each in row.estimates
-            ),
+            fill(row.run.name, 26, break_on_hyphens=False),
+            *(_cell(each, notes, "\n{}") for each in row.estimates),
         ]
         for row in rows
     ]
+
+
+def _cell(each: Estimate, notes: Notes, interval: str) -> str:
+    """Return a figure with its interval, written that way, or the note on why there is none."""
+    if not known(each.value):
+        return f"{DASH} {notes[each.figure.undefined]}"
+    within = span(each.low, each.high)
+    return number(each.value) + (interval.format(within) if within else "")
 
 
 def _footnotes(notes: Notes) -> list[str]:
     return [f"{DASH} {letter}: undefined, {reason}" for reason, letter in notes.items()]
 
 
+def _tables(
+    title: str, lines: Sequence[str], heads: Sequence[str], rows: Sequence[Sequence[str]]
+) -> Iterator[Figure]:
+    """Yield the sheets of a table, each with its heads."""
+    for some in _batches(rows, ROWS):
+        sheet, spec = _sheet(title, (1,), lines=lines)
+        _text_table(sheet, spec[0], heads, some)
+        yield sheet
+
+
 def _text_table(
-    axes: Axes, heads: Sequence[str], rows: Sequence[Sequence[str]], *, inches: float
+    sheet: Figure, place: SubplotSpec, heads: Sequence[str], rows: Sequence[Sequence[str]]
 ) -> None:
-    """Write a table that hangs from the top of axes so many inches high."""
+    """Write a table that hangs from the top of its place, the rows as high as their lines."""
+    axes = sheet.add_subplot(place)
     axes.set_axis_off()
-    first = 0.24
+    sheet.draw_without_rendering()  # so that the height of the axes is known
+    inches = axes.bbox.height / sheet.dpi
+    first = 0.2
     shares = [first, *[(1 - first) / (len(heads) - 1)] * (len(heads) - 1)]
     table = axes.table(
         [[plain(cell) for cell in row] for row in (heads, *rows)],
@@ -290,6 +337,8 @@ def _text_table(
         edges="B",
     )
     table.auto_set_font_size(False)
+    lines = [max(cell.count("\n") + 1 for cell in row) for row in (heads, *rows)]
     for (row, column), cell in table.get_celld().items():
-        cell.set(edgecolor=GRID, height=(0.55 if not row else 0.36) / inches)
-        cell.get_text().set(fontsize=6.4, ha="left" if not column else "right")
+        cell.set(edgecolor=GRID, height=(0.06 + 0.12 * lines[row]) / inches)
+        cell.PAD = 0.02
+        cell.get_text().set(fontsize=6, ha="left" if not column else "right")
