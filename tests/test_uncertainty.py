@@ -24,6 +24,7 @@ from groupemo.metrics.uncertainty import (
     leave_one_out,
     student,
     weigh,
+    weightings,
 )
 
 
@@ -326,3 +327,23 @@ def test_a_t_too_great_for_a_float_is_still_a_number(z, df):
 def test_a_level_is_a_share(level):
     with pytest.raises(OptionError, match="level is"):
         interval([1.0, 2.0], level=level)
+
+
+def test_the_jackknife_of_many_photos_leaves_out_groups():
+    few, many = leave_one_out(7), leave_one_out(2500)
+    np.testing.assert_array_equal(few, 1 - np.eye(7))
+    assert many.shape == (1000, 2500)
+    np.testing.assert_array_equal((many == 0).sum(axis=0), 1)  # each photo is left out once
+    assert set((many == 0).sum(axis=1).tolist()) == {2, 3}
+    assert leave_one_out(0).shape == (0, 0)
+
+
+@pytest.mark.parametrize("options", [{"draws": 0}, {"draws": -1}, {"seed": -1}])
+def test_options_that_mean_nothing(options):
+    with pytest.raises(OptionError, match="expected at least 1, and at least 0"):
+        draw_weights(5, **options)
+
+
+def test_an_interval_takes_some_draws():
+    with pytest.raises(OptionError, match="draws is 19: expected 20 or more"):
+        weightings(5, draws=19)

@@ -148,7 +148,7 @@ def gaps(case: Case) -> list[float]:
 
 
 def our_slices(case: Case) -> np.ndarray:
-    frame = slices(case.scores, "size", figures=list(SLICED), draws=2).frame
+    frame = slices(case.scores, "size", figures=list(SLICED), draws=20).frame
     table = frame.pivot(index="figure", columns="group", values="value")
     return table.reindex(index=list(SLICED), columns=list(SIZES)).to_numpy()
 

@@ -48,7 +48,7 @@ def our_steps(case: Case) -> np.ndarray:
             )
         )
     labelled = groupemo.score(labels, analyses, min_iou=case.scores.min_iou)
-    return ablation(labels, case.scores, labelled, draws=2)["value"].to_numpy()
+    return ablation(labels, case.scores, labelled, draws=20)["value"].to_numpy()
 
 
 def steps(case: Case) -> list[float]:

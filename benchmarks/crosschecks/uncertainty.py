@@ -16,6 +16,8 @@ from groupemo.metrics import uncertainty as unc
 
 DRAWS = 499
 HAPPY = 3
+EDGE = stats.norm.ppf(1 - unc.TAIL)
+"""Beyond this normal quantile the draws are taken as normal."""
 
 
 @lru_cache(maxsize=8)
@@ -55,45 +57,68 @@ def bootstrapped(case: Case, method: str) -> Any:
     )
 
 
+def point(case: Case) -> float:
+    return float(recall(case, np.arange(len(case.photos))))
+
+
+def below(case: Case) -> float:
+    """Return the share of draws below the figure, ties halved."""
+    drawn = bootstrapped(case, "BCa").bootstrap_distribution
+    return float(stats.percentileofscore(drawn, point(case), kind="mean") / 100)
+
+
+def scores(case: Case) -> np.ndarray:
+    """Return where the default interval is read off the draws, with SciPy's t and normal."""
+    without = jackknife(case)
+    n, share = len(without), below(case)
+    z0 = stats.norm.ppf(share) if unc.MOVED <= share <= 1 - unc.MOVED else 0.0
+    df = 2 / max((stats.kurtosis(without, fisher=False) - 1) / n, 2 / (n - 1))
+    w = z0 + stats.t.ppf([0.025, 0.975], df) * np.sqrt(n / (n - 1))
+    return z0 + w / (1 - acceleration(case) * np.clip(w, -EDGE, EDGE))
+
+
+def acceleration(case: Case) -> float:
+    without = jackknife(case)
+    return float(stats.skew(-without) / (6 * np.sqrt(len(without))))
+
+
+def ordinary(case: Case) -> bool:
+    """Return whether plain BCa is ours: no re-centring, and no bound in a tail of the draws."""
+    share = below(case)
+    if not unc.MOVED <= share <= 1 - unc.MOVED:
+        return False
+    z0 = stats.norm.ppf(share)
+    w = z0 + stats.norm.ppf([0.025, 0.975])
+    read = z0 + w / (1 - acceleration(case) * w)
+    return bool(np.abs([*w, *read]).max() <= EDGE)
+
+
 def scipy_interval(method: str, case: Case) -> tuple[float, float]:
     run = bootstrapped(case, method)
-    return run.confidence_interval if run else (np.nan, np.nan)
+    known = run and (method != "BCa" or ordinary(case))
+    return run.confidence_interval if known else (np.nan, np.nan)
 
 
 def our_interval(method: unc.Method, case: Case) -> tuple[float, float]:
     run = bootstrapped(case, "BCa")
-    if not run:
+    if not run or (method == "bca" and not ordinary(case)):
         return np.nan, np.nan
-    point = float(recall(case, np.arange(len(case.photos))))
-    return unc.interval(
-        run.bootstrap_distribution, point=point, jackknife=jackknife(case), method=method
-    )
+    drawn = run.bootstrap_distribution
+    return unc.interval(drawn, point=point(case), jackknife=jackknife(case), method=method)
 
 
-def our_shares(case: Case) -> list[float]:
+def our_shares(case: Case) -> np.ndarray:
     """Return the shares of the draws below the bounds of the default interval."""
     run = bootstrapped(case, "BCa")
     if not run:
-        return [np.nan, np.nan]
-    point = float(recall(case, np.arange(len(case.photos))))
-    correction = unc.Correction.fit(run.bootstrap_distribution, point, jackknife(case), "expanded")
-    return [correction.share(z) for z in stats.norm.ppf([0.025, 0.975])]
+        return np.full(2, np.nan)
+    drawn = unc.Drawn.of(run.bootstrap_distribution, point(case), jackknife(case))
+    read = [drawn.correction.score(z) for z in stats.norm.ppf([0.025, 0.975])]
+    return stats.norm.cdf(read)
 
 
 def shares(case: Case) -> np.ndarray:
-    """Return the same by the formulas, with SciPy's t and normal distribution."""
-    run = bootstrapped(case, "BCa")
-    if not run:
-        return np.full(2, np.nan)
-    drawn, without = run.bootstrap_distribution, jackknife(case)
-    n, point = len(without), recall(case, np.arange(len(case.photos)))
-    below = stats.percentileofscore(drawn, point, kind="mean") / 100
-    z0 = stats.norm.ppf(np.clip(below, 0.5 / DRAWS, 1 - 0.5 / DRAWS))
-    a = stats.skew(-without) / (6 * np.sqrt(n))
-    df = 2 / max((stats.kurtosis(without, fisher=False) - 1) / n, 2 / (n - 1))
-    w = z0 + stats.t.ppf([0.025, 0.975], df) * np.sqrt(n / (n - 1))
-    with np.errstate(divide="ignore"):
-        return stats.norm.cdf(z0 + w / np.maximum(1 - a * w, 0))
+    return stats.norm.cdf(scores(case)) if bootstrapped(case, "BCa") else np.full(2, np.nan)
 
 
 def only_one_right(case: Case) -> tuple[int, int]:
@@ -135,11 +160,11 @@ CHECKS = (
             "SciPy bootstrap",
             partial(our_interval, ours),
             partial(scipy_interval, theirs),
-            note="of the same draws",
+            note=note,
         )
-        for title, ours, theirs in (
-            ("percentile", "percentile", "percentile"),
-            ("BCa", "bca", "BCa"),
+        for title, ours, theirs, note in (
+            ("percentile", "percentile", "percentile", "of the same draws"),
+            ("BCa", "bca", "BCa", "of the same draws, where the figure is amid them"),
         )
     ),
     Check(

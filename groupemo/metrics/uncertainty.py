@@ -77,6 +77,12 @@ Method = Literal["expanded", "bca", "percentile"]
 DRAWS = 2000
 """Draws of a bootstrap unless told otherwise."""
 
+LEAST_DRAWS = 20
+"""Fewer draws say next to nothing of their outer shares."""
+
+GROUPS = 1000
+"""Rows of a jackknife at most."""
+
 MOVED = 0.25
 """Share of draws on one side of the figure below which they are re-centred."""
 
@@ -102,7 +108,14 @@ def draw_weights(
     photos : int, optional
         How many photos a draw takes, `n` unless told otherwise: what a study of
         that many photos like these would see.
+
+    Raises
+    ------
+    OptionError
+        If there is no draw, or the seed is below 0.
     """
+    if draws < 1 or seed < 0:
+        raise OptionError(f"draws is {draws}, seed {seed}: expected at least 1, and at least 0")
     if n < 2:
         return np.zeros((0, n))
     taken = np.random.default_rng(seed).multinomial(photos or n, np.full(n, 1 / n), size=draws)
@@ -110,16 +123,29 @@ def draw_weights(
 
 
 def leave_one_out(n: int) -> Weights:
-    """Return the weights of the jackknife, shape (n, n): each row leaves one photo out."""
-    return 1.0 - np.eye(n)
+    """Return the weights of the jackknife, shape (n, n): each row leaves one photo out.
+
+    Beyond `GROUPS` photos, shape (GROUPS, n): each row leaves one group out, every
+    GROUPS-th photo, as `n` rows would take memory by the square (delete-a-group
+    jackknife; Shao & Tu, "The Jackknife and Bootstrap", 1995, section 5.2).
+    """
+    groups = min(n, GROUPS)
+    return (np.arange(n) % max(groups, 1) != np.arange(groups)[:, None]).astype(np.float64)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def weightings(n: int, draws: int = DRAWS, seed: int = 0) -> tuple[Weights, Weights, Weights]:
     """Return all weights an estimate takes: of the figure, of its draws, of its jackknife.
 
     Equal arguments give the same arrays, which are not to be written to.
+
+    Raises
+    ------
+    OptionError
+        If there are too few draws to read an interval from, or the seed is below 0.
     """
+    if draws < LEAST_DRAWS:
+        raise OptionError(f"draws is {draws}: expected {LEAST_DRAWS} or more")
     every = np.ones((1, n)), draw_weights(n, draws=draws, seed=seed), leave_one_out(n)
     for weights in every:
         weights.setflags(write=False)

@@ -118,7 +118,7 @@ def _with_intervals(
         for weights in weightings(len(scores.photos))
     )
     bounds = [
-        interval(drawn[:, c], point=float(value), jackknife=jackknife[:, c])
+        interval(drawn[:, c], point=float(value), jackknife=jackknife[:, c], least=0, most=1)
         for c, value in enumerate(values[0])
     ]
     return values[0], np.array(bounds)
