@@ -130,7 +130,8 @@ def leave_one_out(n: int) -> Weights:
     jackknife; Shao & Tu, "The Jackknife and Bootstrap", 1995, section 5.2).
     """
     groups = min(n, GROUPS)
-    return (np.arange(n) % max(groups, 1) != np.arange(groups)[:, None]).astype(np.float64)
+    kept = np.arange(n) % max(groups, 1) != np.arange(groups)[:, None]
+    return kept.astype(np.float64)
 
 
 @lru_cache(maxsize=2)
