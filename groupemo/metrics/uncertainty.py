@@ -130,7 +130,7 @@ def leave_one_out(n: int) -> Weights:
     jackknife; Shao & Tu, "The Jackknife and Bootstrap", 1995, section 5.2).
     """
     groups = min(n, GROUPS)
-    kept = np.arange(n) % max(groups, 1) != np.arange(groups)[:, None]
+    kept: NDArray[np.bool_] = np.arange(n) % max(groups, 1) != np.arange(groups)[:, None]
     return kept.astype(np.float64)
 
 
