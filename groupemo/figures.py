@@ -21,7 +21,7 @@ from groupemo.metrics import classification as cls
 from groupemo.metrics import detection as det
 from groupemo.metrics import group, joint
 from groupemo.metrics.tally import Tally
-from groupemo.metrics.uncertainty import Weights, weigh
+from groupemo.metrics.uncertainty import Weights, interval, weigh
 
 if TYPE_CHECKING:
     from groupemo.scores import Scores
@@ -99,6 +99,14 @@ class Figure:
     unit: str = "faces"
     least: float = 0.0
     most: float = 1.0
+
+    def estimate(self, points: Floats, drawn: Floats, jackknife: Floats, n: int) -> Estimate:
+        """Return the figure with its interval, given it for all `weightings`."""
+        value = float(points[0])
+        low, high = interval(
+            drawn, point=value, jackknife=jackknife, least=self.least, most=self.most
+        )
+        return Estimate(self, value, low, high, n)
 
     @property
     def full_title(self) -> str:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
-from weakref import WeakValueDictionary
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from groupemo.analysis import Analysis
 from groupemo.boxes import xyxy_to_xywh
+from groupemo.detections import Detections
 from groupemo.emotions import align_probs
 from groupemo.errors import LabelError, OptionError
 from groupemo.figures import FIGURES, Counted, Estimate, Figure, Weighed
@@ -29,7 +28,7 @@ from groupemo.metrics.uncertainty import DRAWS, Weights, interval, weightings
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Detections", "Judged", "Scores", "judge_run"]
+__all__ = ["Judged", "Scores", "judge_run"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,63 +51,6 @@ class Judged:
     probs: NDArray[np.float64]
     tally: Tally
     outcome: Outcome
-
-
-class Detections:
-    """What a detector found on labelled photos; every backend that got these faces shares it.
-
-    Attributes
-    ----------
-    overlaps : Overlaps
-        Which detections overlap which labelled faces.
-    rankings : tuple of Ranking
-        The detections by falling score, at each of COCO's least IoUs.
-    by_size : dict of str to Ranking
-        The same at an IoU of 0.5, of small, medium and large faces.
-    """
-
-    _known: ClassVar[WeakValueDictionary[bytes, Detections]] = WeakValueDictionary()
-
-    def __init__(self, photos: Iterable[det.ScoredPhoto]) -> None:
-        self.overlaps = det.overlaps(photos)
-        self.rankings = tuple(self.overlaps.ranking(min_iou=each) for each in det.COCO_IOUS)
-        self.by_size = {
-            size: self.overlaps.ranking(area=area) for size, area in det.COCO_AREAS.items()
-        }
-        self._drawn: list[tuple[Weights, Mapping[str, NDArray[np.float64]]]] = []
-
-    @classmethod
-    def shared(cls, photos: Iterable[det.ScoredPhoto]) -> Detections:
-        """Return those of equal photos where they are still in use, else new ones."""
-        rows = list(photos)
-        digest = hashlib.sha256()
-        for row in rows:
-            for part in map(np.ascontiguousarray, row):
-                digest.update(repr((part.shape, part.dtype)).encode() + part.tobytes())
-        key = digest.digest()
-        return cls._known.get(key) or cls._known.setdefault(key, cls(rows))
-
-    def figures(self, weights: Weights) -> Mapping[str, NDArray[np.float64]]:
-        """Return AP50, AP50:95, AP50 by face size and oLRP in each draw.
-
-        The last few weights are remembered, where they cannot be written to.
-        """
-        for known, figures in self._drawn:
-            if known is weights:
-                return figures
-        each = [det.average_precision(one, weights) for one in self.rankings]
-        figures = {
-            "ap50": each[0],
-            "ap": np.mean(each, axis=0),
-            "olrp": det.optimal_lrp(self.rankings[0], weights),
-            **{
-                f"ap50_{size}": det.average_precision(one, weights)
-                for size, one in self.by_size.items()
-            },
-        }
-        if not weights.flags.writeable:
-            self._drawn = [(weights, figures), *self._drawn[:3]]
-        return figures
 
 
 @dataclass(frozen=True, eq=False)
@@ -275,18 +217,12 @@ class Scores:
 
     def _estimate(self, draws: int, seed: int) -> dict[str, Estimate]:
         points, drawn, jackknife = map(self.figures, weightings(len(self.photos), draws, seed))
-        estimates = {}
-        for name, figure in FIGURES.items():
-            point = float(points[name][0])
-            low, high = interval(
-                drawn[name],
-                point=point,
-                jackknife=jackknife[name],
-                least=figure.least,
-                most=figure.most,
+        return {
+            name: figure.estimate(
+                points[name], drawn[name], jackknife[name], int(figure.count(self))
             )
-            estimates[name] = Estimate(figure, point, low, high, int(figure.count(self)))
-        return estimates
+            for name, figure in FIGURES.items()
+        }
 
     def per_class(self, *, draws: int = DRAWS, seed: int = 0) -> pd.DataFrame:
         """Return the figures of each class, matched and end to end, and what they stand on.

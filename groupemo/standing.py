@@ -23,7 +23,7 @@ from groupemo.metrics import agreement as people
 from groupemo.metrics import classification as cls
 from groupemo.metrics.anatomy import BINS, bin_counts
 from groupemo.metrics.tally import Tally
-from groupemo.metrics.uncertainty import interval, weigh, weightings
+from groupemo.metrics.uncertainty import weigh, weightings
 from groupemo.plugins import is_stand_in
 from groupemo.scores import Scores
 
@@ -155,18 +155,10 @@ class Person:
         points, drawn, jackknife = (
             people.ceilings(weigh(self._tally, each)) for each in weightings(len(self.labels))
         )
-        found = {}
-        for name, values in points.items():
-            figure, point = FIGURES[name], float(values[0])
-            low, high = interval(
-                drawn[name],
-                point=point,
-                jackknife=jackknife[name],
-                least=figure.least,
-                most=figure.most,
-            )
-            found[name] = Estimate(figure, point, low, high, faces)
-        return found
+        return {
+            name: FIGURES[name].estimate(values, drawn[name], jackknife[name], faces)
+            for name, values in points.items()
+        }
 
 
 @dataclass(frozen=True, eq=False)
