@@ -30,7 +30,7 @@ from groupemo.analysis import Analysis
 from groupemo.emotions import EMOTIONS
 from groupemo.errors import OptionError
 from groupemo.faces import Faces
-from groupemo.figures import FIGURES, Figure, Weighed
+from groupemo.figures import FIGURES, MAIN, Figure, Weighed
 from groupemo.labels import Labels
 from groupemo.metrics.uncertainty import DRAWS, interval, weightings
 from groupemo.scores import Judged, Scores, judge_run
@@ -53,7 +53,7 @@ def ablation(
     labels: Labels,
     found: Scores,
     labelled: Scores,
-    figure: str = "end_to_end_macro_f1",
+    figure: str = MAIN,
     *,
     draws: int = DRAWS,
     seed: int = 0,

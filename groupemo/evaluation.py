@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 from groupemo.ablation import ablation
 from groupemo.analysis import Analysis, AnalysisWriter, iter_analyses, read_again
-from groupemo.comparison import MAIN, Comparisons, compare, compare_all
+from groupemo.comparison import Comparisons, compare, compare_all
 from groupemo.detectors.labelled import LABELLED
 from groupemo.engine import key_of
 from groupemo.environment import versions
 from groupemo.errors import AnalysisError, LabelError, OptionError, PhotoError
-from groupemo.figures import FIGURES, HEADLINE
+from groupemo.figures import FIGURES, HEADLINE, MAIN
 from groupemo.files import write_atomically
 from groupemo.images import MAX_PIXELS, Photo, find_photos
 from groupemo.label_csv import load_labels, save_labels
@@ -210,7 +210,7 @@ class Evaluation:
         self,
         detector: str,
         backend: str,
-        figure: str = "end_to_end_macro_f1",
+        figure: str = MAIN,
         *,
         draws: int = DRAWS,
         seed: int = 0,

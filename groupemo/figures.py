@@ -26,7 +26,7 @@ from groupemo.metrics.uncertainty import Weights, interval, weigh
 if TYPE_CHECKING:
     from groupemo.scores import Scores
 
-__all__ = ["FIGURES", "HEADLINE", "Counted", "Estimate", "Figure", "Weighed"]
+__all__ = ["FIGURES", "HEADLINE", "MAIN", "Counted", "Estimate", "Figure", "Weighed"]
 
 Floats = NDArray[np.float64]
 Over = Literal["detection", "matched", "end_to_end", "group"]
@@ -297,6 +297,9 @@ FIGURES: Mapping[str, Figure] = {
     figure.name: figure for figure in (*_detection(), *_matched(), *_end_to_end(), *_group())
 }
 """Every figure by name; the name says the denominator."""
+
+MAIN = "end_to_end_macro_f1"
+"""The figure runs are compared, planned and mended by unless another is named."""
 
 HEADLINE = (
     "detection_precision",

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groupemo.errors import OptionError
-from groupemo.figures import FIGURES, Weighed
+from groupemo.figures import FIGURES, MAIN, Weighed
 from groupemo.metrics.uncertainty import (
     DRAWS,
     Correction,
@@ -101,7 +101,7 @@ class Plan:
 def plan(
     scores: Scores,
     *,
-    figure: str = "end_to_end_macro_f1",
+    figure: str = MAIN,
     width: float = 0.1,
     level: float = 0.95,
     draws: int = DRAWS,

@@ -15,7 +15,7 @@ from groupemo.boxes import xyxy_to_xywh
 from groupemo.detections import Detections
 from groupemo.emotions import align_probs
 from groupemo.errors import LabelError, OptionError
-from groupemo.figures import FIGURES, Counted, Estimate, Figure, Weighed
+from groupemo.figures import FIGURES, MAIN, Counted, Estimate, Figure, Weighed
 from groupemo.labels import LabelledFaces, Labels, label_word
 from groupemo.metrics import anatomy
 from groupemo.metrics import classification as cls
@@ -306,9 +306,7 @@ class Scores:
         ]
         return pd.DataFrame(rows, columns=_FACE_COLUMNS)
 
-    def anatomy(
-        self, figure: str = "end_to_end_macro_f1", *, draws: int = DRAWS, seed: int = 0
-    ) -> pd.DataFrame:
+    def anatomy(self, figure: str = MAIN, *, draws: int = DRAWS, seed: int = 0) -> pd.DataFrame:
         """Return how many faces are in each bin, and what mending it would gain.
 
         Every labelled face and every detection is in one bin; see

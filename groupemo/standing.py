@@ -14,10 +14,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from groupemo.comparison import MAIN, Comparisons
+from groupemo.comparison import Comparisons
 from groupemo.detectors.labelled import LABELLED
 from groupemo.evaluation import Evaluation
-from groupemo.figures import FIGURES, Estimate
+from groupemo.figures import FIGURES, MAIN, Estimate
 from groupemo.labels import Labels
 from groupemo.metrics import agreement as people
 from groupemo.metrics import classification as cls

@@ -14,11 +14,12 @@ from test_evaluation import answered, labelled
 import groupemo.comparison
 from groupemo import Evaluation, Labels, compare
 from groupemo.analysis import Failure
-from groupemo.comparison import WATCHED, Difference, amount, compare_all, joined, p_words
+from groupemo.comparison import WATCHED, compare_all, joined
+from groupemo.difference import Difference, amount, p_words
 from groupemo.errors import AnalysisError, LabelError, OptionError
 from groupemo.figures import FIGURES
 from groupemo.metrics.paired import p_value
-from groupemo.metrics.uncertainty import draw_weights, interval, leave_one_out
+from groupemo.metrics.uncertainty import draw_weights, interval, leave_one_out, weightings
 
 MACRO, LOSS, RECALL = (FIGURES[name] for name in
                        ("end_to_end_macro_f1", "matched_log_loss", "detection_recall"))  # fmt: skip
@@ -476,3 +477,15 @@ def test_runs_can_be_chosen():
 def test_runs_without_namesakes_must_be_chosen():
     with pytest.raises(AnalysisError, match=r"no run of the first \(d x x, d x y\) has a namesake"):
         joined(runs(("d", "x"), ("d", "y")), runs(("e", "x"), ("e", "y")))
+
+
+def test_more_photos_than_the_jackknife_leaves_out_alone(monkeypatch):
+    # the jackknife then has fewer rows than there are photos
+    grid = drawn_at_random(n=30)
+    whole = grid.comparisons().differences[0]
+    monkeypatch.setattr("groupemo.metrics.uncertainty.GROUPS", 10)
+    weightings.cache_clear()
+    grouped = grid.comparisons().differences[0]
+    weightings.cache_clear()
+    assert grouped.difference == whole.difference
+    assert (grouped.low, grouped.high) == pytest.approx((whole.low, whole.high), abs=0.05)

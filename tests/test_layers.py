@@ -14,7 +14,7 @@ FLOORS = [
     "_version errors files emotions boxes faces images labels label_csv label_formats analysis"
     " matching environment metrics",
     "plugins catalog models detectors backends crops samples calibration traits",
-    "engine scores detections figures slices planning ablation",
+    "engine scores detections difference figures slices planning ablation",
     "pipeline evaluation comparison standing testing",
     "drawing export plots report",
     "cli demo doctor __main__",

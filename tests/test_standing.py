@@ -7,8 +7,7 @@ import pytest
 from report_scenes import HAPPY, NEUTRAL, SAD, evaluation, voted
 
 from groupemo import EMOTIONS
-from groupemo.comparison import MAIN
-from groupemo.figures import FIGURES
+from groupemo.figures import FIGURES, MAIN
 from groupemo.standing import Person, Standing
 
 

@@ -25,7 +25,8 @@ from groupemo.cli._console import (
 from groupemo.errors import AnalysisError
 
 if TYPE_CHECKING:
-    from groupemo.comparison import Comparison, Difference
+    from groupemo.comparison import Comparison
+    from groupemo.difference import Difference
     from groupemo.figures import Figure
     from groupemo.scores import Scores
 
@@ -224,7 +225,7 @@ def _record(change: Change, margins: Margins) -> dict[str, Any]:
 
 
 def _print(change: Change, margins: Margins) -> None:
-    from groupemo.comparison import p_words
+    from groupemo.difference import p_words
 
     comparison = change.comparison
     print_table(
@@ -260,7 +261,7 @@ def _cell(value: float, low: float = math.nan, high: float = math.nan) -> Text:
 
 
 def _may_hide(one: Difference) -> str:
-    from groupemo.comparison import amount
+    from groupemo.difference import amount
 
     return NONE if math.isnan(one.could_hide) else amount(one.figure, one.could_hide)
 
@@ -289,7 +290,7 @@ def _some(names: Sequence[str]) -> str:
 
 def _hidden(changes: Sequence[Change]) -> str:
     """Say how great a fall may have gone unseen: of each figure, the greatest of all runs."""
-    from groupemo.comparison import amount
+    from groupemo.difference import amount
 
     most: dict[Figure, float] = {}
     for one in (one for change in changes for one in change.figures):

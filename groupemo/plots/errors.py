@@ -9,10 +9,9 @@ from textwrap import fill
 import numpy as np
 from matplotlib.axes import Axes
 
-from groupemo.comparison import MAIN
 from groupemo.errors import OptionError
 from groupemo.evaluation import Evaluation
-from groupemo.figures import FIGURES
+from groupemo.figures import FIGURES, MAIN
 from groupemo.plots._axes import (
     BLACK,
     BLUE,

@@ -8,10 +8,11 @@ from textwrap import fill
 
 from matplotlib.axes import Axes
 
-from groupemo.comparison import MAIN, Comparison, Comparisons, p_words
+from groupemo.comparison import Comparison, Comparisons
+from groupemo.difference import p_words
 from groupemo.errors import OptionError
 from groupemo.evaluation import Evaluation
-from groupemo.figures import FIGURES, HEADLINE, Estimate
+from groupemo.figures import FIGURES, HEADLINE, MAIN, Estimate
 from groupemo.plots._axes import (
     BLACK,
     BLUE,

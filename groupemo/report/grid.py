@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from groupemo.comparison import MAIN
+from groupemo.figures import MAIN
 from groupemo.standing import Run, Standing
 
 __all__ = ["MAIN", "Grid", "Run"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from groupemo.comparison import p_words
+from groupemo.difference import p_words
 from groupemo.figures import Estimate
 from groupemo.plugins import STAND_IN as STAND_IN_LABEL
 

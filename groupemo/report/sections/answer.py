@@ -8,7 +8,8 @@ from math import nan
 
 import numpy as np
 
-from groupemo.comparison import ALPHA, Comparisons, Difference, compare
+from groupemo.comparison import ALPHA, Comparisons, compare
+from groupemo.difference import Difference
 from groupemo.figures import Estimate
 from groupemo.metrics import classification as cls
 from groupemo.report.axes import Axis, axis

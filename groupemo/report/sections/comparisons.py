@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from groupemo.comparison import Comparisons as Found
-from groupemo.comparison import Difference
+from groupemo.difference import Difference
 from groupemo.report.grid import Grid, Run
 from groupemo.report.words import known
 
