@@ -488,4 +488,5 @@ def test_more_photos_than_the_jackknife_leaves_out_alone(monkeypatch):
     grouped = grid.comparisons().differences[0]
     weightings.cache_clear()
     assert grouped.difference == whole.difference
-    assert (grouped.low, grouped.high) == pytest.approx((whole.low, whole.high), abs=0.05)
+    assert grouped.low <= whole.low < whole.high <= grouped.high  # ten groups say less
+    assert grouped.p == pytest.approx(whole.p, abs=0.2)
