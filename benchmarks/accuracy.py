@@ -76,18 +76,18 @@ def table(folder: Path, min_iou: float) -> str:
     )  # fmt: skip
     lines = [
         "| detector | backend | found / labelled | phantoms | detection F1 | matched accuracy (n) |"
-        " matched cross-entropy | end-to-end macro-F1 [95 %] | scikit-learn differs by |",
+        " matched log-loss | end-to-end macro-F1 [95 %] | scikit-learn differs by |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for scores in evaluation.scores:
         seen = scores.overall()
-        low, high = scores.intervals()["end_to_end_macro_f1"]
+        macro = scores.estimates()["end_to_end_macro_f1"]
         lines.append(
             f"| {scores.detector} | {scores.backend} | {seen['found']} / {seen['labelled']}"
             f" | {seen['phantom']} | {seen['detection_f1']:.3f}"
             f" | {seen['matched_accuracy']:.3f} ({seen['matched']})"
             f" | {seen['matched_log_loss']:.3f}"
-            f" | {seen['end_to_end_macro_f1']:.3f} [{low:.3f}, {high:.3f}]"
+            f" | {seen['end_to_end_macro_f1']:.3f} [{macro.low:.3f}, {macro.high:.3f}]"
             f" | {difference(scores):.1e} |"
         )
     plugins = evaluation.manifest["plugins"]
