@@ -30,8 +30,8 @@ demo: install  ## Evaluate detectors and backends on the sample photos; report i
 test: install  ## Run the fast tests.
 	$(BIN)/python -m pytest -n auto -m 'not slow'
 
-test-slow: install  ## Run the tests that take longer.
-	$(BIN)/python -m pytest -n auto -m slow
+test-slow: install  ## Run the tests that take longer; in one process, so that figures are printed.
+	$(BIN)/python -m pytest -n 0 -m slow
 
 test-all: test test-slow  ## Run every test.
 
