@@ -26,7 +26,7 @@ from groupemo.environment import versions
 from groupemo.errors import AnalysisError, LabelError, OptionError, PhotoError
 from groupemo.figures import FIGURES, HEADLINE, MAIN
 from groupemo.files import write_atomically
-from groupemo.images import MAX_PIXELS, Photo, find_photos
+from groupemo.images import MAX_PIXELS, Photo, digest, find_photos
 from groupemo.label_csv import load_labels, save_labels
 from groupemo.labels import Labels
 from groupemo.matching import check_min_iou
@@ -288,7 +288,7 @@ class Evaluation:
         the folder stay there: they were slow to make.
         """
         target = Path(folder)
-        save_labels(self.labels, target / "labels.csv")
+        labels = save_labels(self.labels, target / "labels.csv")
         _keep(
             (one for scores in self.scores for one in scores.analyses()), target / "analyses.jsonl"
         )
@@ -307,6 +307,7 @@ class Evaluation:
             "min_iou": self.min_iou,
             "photos": len(self.labels),
             "left_out": self.left_out,
+            "labels_sha256": digest(labels.read_bytes()),
         }
         write_atomically(target / "manifest.json", json.dumps(told, indent=2).encode())
         return target
@@ -432,12 +433,7 @@ def load_evaluation(folder: str | Path) -> Evaluation:
             " `groupemo evaluate --out FOLDER` makes one"
         )
     manifest, runs, min_iou, left_out = _read_manifest(source / "manifest.json")
-    labels = load_labels(source / "labels.csv")
-    if len(labels) != manifest.get("photos", len(labels)):
-        raise AnalysisError(
-            f"{source / 'labels.csv'}: labels {len(labels)} photos, the manifest tells of"
-            f" {manifest['photos']}: one of them was changed; save the evaluation once more"
-        )
+    labels = _saved_labels(source / "labels.csv", manifest)
     analyses = _asked_for(source / "analyses.jsonl", set(labels), runs)
     if len(analyses) < len(labels) * len(runs):
         raise AnalysisError(
@@ -460,6 +456,22 @@ def _read_manifest(
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise AnalysisError(f"{path}: not the manifest of a saved evaluation: {reason}") from error
+
+
+def _saved_labels(path: Path, manifest: dict[str, Any]) -> Labels:
+    """Return the labels beside a manifest, if they are those it tells of, and drop their checksum.
+
+    Manifests of earlier versions have none: of these the photos are counted.
+    """
+    labels = load_labels(path)
+    data = path.read_bytes()
+    same = manifest.pop("labels_sha256", digest(data)) == digest(data)
+    if not same or len(labels) != manifest.get("photos", len(labels)):
+        raise AnalysisError(
+            f"{path}: not the labels that were saved here: cut short or changed since; evaluate"
+            " once more with out= (--out) on this folder, which runs no model on what is there"
+        )
+    return labels
 
 
 def _keep(analyses: Iterable[Analysis], path: Path) -> None:
