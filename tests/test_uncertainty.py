@@ -310,6 +310,17 @@ def test_draws_that_are_all_alike_are_no_certainty():
     assert interval(**nothing, difference=True) == (0, 0)
 
 
+@pytest.mark.parametrize("method", ["expanded", "bca", "percentile"])
+def test_draws_nearly_all_alike_are_no_certainty(method):
+    nearly = {"drawn": np.repeat([1 / 6, 1 / 5], [1991, 9]), "point": 1 / 6, "method": method}
+    jackknife = np.array([1 / 6] * 30)
+    assert np.isnan(interval(**nearly, jackknife=jackknife)).all()
+    both = interval(**nearly, jackknife=jackknife, difference=True)
+    assert both == pytest.approx((1 / 6, 1 / 6)), "of a difference they are taken at their word"
+    # no width is left within the figure's bounds
+    assert np.isnan(interval(**nearly, jackknife=jackknife, most=1 / 6)).all()
+
+
 def test_an_estimate_is_the_figure_with_its_interval():
     values = np.random.default_rng(2).normal(size=60)
     value, low, high = estimate(lambda weights: weights @ values / weights.sum(axis=1), 60)

@@ -31,8 +31,8 @@ Of the ways compared in docs/uncertainty.md this one covers best.
 What an interval does not know
 ------------------------------
 - It speaks of photos like these. One photo says nothing about others: no
-  interval. Nor is there one where all draws are alike, such as where every face
-  was found: that does not make it certain.
+  interval. Nor is there one where the draws are alike, such as where every face was
+  found, or so many of them that it has no width: that does not make it certain.
 - A macro average is taken over the classes a draw has. A class with a few faces
   comes and goes between draws, as it would between sets of photos.
 """
@@ -223,15 +223,15 @@ def interval(
     least, most : float
         The figure's bounds: the interval's are cut to them.
     difference : bool
-        Of a difference, draws that are all alike are taken at their word, an
-        interval without width: two equal runs differ by 0.
+        Of a difference, draws that are alike are taken at their word, an interval
+        without width: two equal runs differ by 0.
 
     Returns
     -------
     low, high : float
         NaN where the figure is undefined in half of the draws, or without one
-        of the photos: one photo says nothing about others. NaN, too, where the
-        draws are all alike: that is not certainty.
+        of the photos: one photo says nothing about others. NaN, too, where so many
+        of the draws are alike that there is no width: that is not certainty.
 
     Raises
     ------
@@ -241,11 +241,13 @@ def interval(
     if not 0 < level < 1:
         raise OptionError(f"level is {level}: expected a share above 0 and below 1")
     draws = Drawn.of(drawn, point, jackknife, method)
-    if not len(draws.values) or (draws.alike and not difference):
+    if not len(draws.values):
         return math.nan, math.nan
     z = _NORMAL.inv_cdf((1 + level) / 2)
-    low, high = draws.bound(-z), draws.bound(z)
-    return min(max(low, least), most), min(max(high, least), most)
+    low, high = (min(max(draws.bound(side), least), most) for side in (-z, z))
+    if high - low <= _ALIKE and not difference:
+        return math.nan, math.nan
+    return low, high
 
 
 @dataclass(frozen=True, eq=False)
