@@ -49,9 +49,16 @@ def sections(command: Any, name: str) -> Iterator[str]:
     told = "\n\n".join(
         " ".join(text.split()) for text in inspect.cleandoc(command.help).split("\n\n")
     )
-    rows = [f"| `{spelled(one)}` | {meaning(one)} |" for one in (*arguments, *options)]
+    rows = [
+        f"| `{in_cell(spelled(one))}` | {in_cell(meaning(one))} |" for one in (*arguments, *options)
+    ]
     table = "\n".join(["| | |", "|---|---|", *rows])
     yield f"## {name}\n\n```\n{usage}\n```\n\n{told}\n\n{table}\n"
+
+
+def in_cell(text: str) -> str:
+    """Return text for a cell of a table, which a bare bar would end, even within code."""
+    return text.replace("|", r"\|")
 
 
 def spelled(parameter: Any) -> str:

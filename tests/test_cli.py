@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -522,6 +523,8 @@ def test_the_page_is_what_the_help_says():
     spec.loader.exec_module(module)
     made = module.page()
     assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == made, "run `make docs`"
+    rows = [line for line in made.splitlines() if line.startswith("|")]
+    assert all(len(re.findall(r"(?<!\\)\|", row)) == 3 for row in rows), "two cells each"
 
 
 # --- odd places -------------------------------------------------------------------------------
