@@ -31,7 +31,7 @@ from groupemo.metrics.uncertainty import (
 )
 from groupemo.scores import Scores
 
-__all__ = ["Plan", "plan", "plan_ahead"]
+__all__ = ["Plan", "in_digits", "plan", "plan_ahead"]
 
 MOST = 1_000_000
 """Photos beyond which a plan is no plan."""
@@ -148,7 +148,10 @@ def plan(
         most=chosen.most,
     )
     if not high > low:
-        raise OptionError(f"{figure} has no interval on the run's {n} photos: nothing to plan from")
+        raise OptionError(
+            f"{figure} has no interval on the run's {n} photos: nothing to plan from; label more,"
+            " or plan from the share you expect: --expect (plan_ahead)"
+        )
     sizes = np.array(sorted({max(2, round(n * times)) for times in REACH}))
     spreads = np.array(
         [_spread(of(draw_weights(n, draws=draws, seed=seed, photos=each))) for each in sizes]
@@ -217,13 +220,13 @@ def plan_ahead(
     OptionError
         If an assumption is out of range.
     """
-    for name, value, fits in (
-        ("expect", expect, 0 < expect < 1),
-        ("faces", faces, 1 <= faces < math.inf),
-        ("icc", icc, 0 <= icc <= 1),
+    for name, value, fits, expected in (
+        ("expect", expect, 0 < expect < 1, "a share above 0 and below 1"),
+        ("faces", faces, 1 <= faces < math.inf, "a number of 1 or more"),
+        ("icc", icc, 0 <= icc <= 1, "a number from 0 to 1"),
     ):
         if not fits:
-            raise OptionError(f"{name} is {value}: out of range")
+            raise OptionError(f"{name} is {value}: expected {expected}")
     variance = (1 + (faces - 1) * icc) * expect * (1 - expect) / faces
     z = _z(level)
 
@@ -244,13 +247,29 @@ def _plan(
     if not 0 < width < widest:
         below = "" if math.isinf(widest) else f" and below {widest:g}, the whole range"
         raise OptionError(f"width is {width}: expected a number above 0{below}")
-    if not width_at(MOST) <= width:
-        raise OptionError(f"width is {width}: it would take more than {MOST} labelled photos")
+    narrowest = width_at(MOST)
+    if not narrowest <= width:
+        raise OptionError(
+            f"width is {width}: it would take more than {MOST} labelled photos;"
+            f" the narrowest to be had is about {in_digits(1.01 * narrowest)}"
+        )
     photos = 2 + bisect_left(range(2, MOST), True, key=lambda each: width_at(each) <= width)
     sizes = {max(2, math.ceil(photos * times)) for times in (0.25, 0.5, 1, 2)}
     sizes |= {labelled} if labelled else set()
     curve = tuple((each, width_at(each)) for each in sorted(sizes))
     return Plan(title, width, level, photos, curve, labelled)
+
+
+def in_digits(width: float) -> str:
+    """Return a width above 0 with three significant digits, never as a power of ten.
+
+    Examples
+    --------
+    >>> in_digits(0.1414), in_digits(0.00035)
+    ('0.141', '0.000350')
+    """
+    decimals = 2 - math.floor(math.log10(width))
+    return f"{width:.{max(decimals, 0)}f}"
 
 
 def _z(level: float) -> float:

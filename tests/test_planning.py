@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -132,7 +133,7 @@ def test_a_figure_of_few_faces_needs_more_than_the_law_for_many():
     ids=["one photo", "none", "all found", "no face"],
 )
 def test_what_has_no_interval_gives_nothing_to_plan_from(scores):
-    reason = f"detection_recall has no interval on the run's {len(scores.photos)} photos"
+    reason = f"detection_recall has no interval on the run's {len(scores.photos)} photos.*--expect"
     with pytest.raises(OptionError, match=reason):
         plan(scores, figure="detection_recall")
 
@@ -147,6 +148,16 @@ def test_a_width_that_means_nothing_is_named(width):
             planned()
 
 
+@pytest.mark.parametrize("expect", [0.5, 0.99])
+def test_too_narrow_a_width_is_refused_with_one_that_can_be_had(expect):
+    with pytest.raises(
+        OptionError, match=r"more than 1000000 labelled photos; the narrowest"
+    ) as error:
+        plan_ahead(expect, width=1e-5)
+    can = float(re.search(r"about (\S+)$", str(error.value))[1])
+    assert 970_000 < plan_ahead(expect, width=can).photos <= 1_000_000
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -156,7 +167,7 @@ def test_a_width_that_means_nothing_is_named(width):
     ],
 )  # fmt: skip
 def test_assumptions_out_of_range_are_named(options):
-    with pytest.raises(OptionError, match=next(iter(options))):
+    with pytest.raises(OptionError, match=f"^{next(iter(options))} is .*: expected a "):
         plan_ahead(**{"expect": 0.5, **options})
 
 
