@@ -80,7 +80,7 @@ class Plan:
         if self.labelled is None:
             return said
         now = dict(self.curve)[self.labelled]
-        said += f" With the {self.labelled} of this run it is {now:.2g} wide"
+        said += f" With the {self.labelled} of this run it is {in_digits(now)} wide"
         said += ": they are enough." if self.photos <= self.labelled else "."
         if self.labelled < FEW:
             low, high = self.rough

@@ -22,7 +22,7 @@ from groupemo.labels import LabelledFaces, Labels
 from groupemo.metrics import detection as det
 from groupemo.metrics.tally import Tally
 from groupemo.metrics.uncertainty import draw_weights, interval, leave_one_out, weigh
-from groupemo.planning import Plan, plan, plan_ahead
+from groupemo.planning import Plan, in_digits, plan, plan_ahead
 
 
 def run(found, missed):
@@ -180,7 +180,7 @@ def test_a_plan_in_words():
     planned = Plan("detection recall", 0.1, 0.95, 120, ((60, 0.14), (120, 0.1)), labelled=60)
     assert planned.sentence == (
         "A 95 % interval of detection recall that is 0.1 wide takes about 120 labelled photos."
-        " With the 60 of this run it is 0.14 wide."
+        " With the 60 of this run it is 0.140 wide."
     )
     assert "enough" in replace(planned, photos=50).sentence
     assert "run" not in replace(planned, labelled=None).sentence
@@ -258,6 +258,24 @@ def test_plan_from_assumptions():
     told = json.loads(command("--expect", 0.6, "--faces", 8, "--icc", 0.1, "--json").stdout)
     assert (told["photos"], told["labelled"]) == (79, None)
     assert "takes about 79 labelled photos" in " ".join(command("--expect", 0.6).stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("width", "written"),
+    [(0.0035, "0.00350"), (0.03539, "0.0354"), (0.09996, "0.100"), (1, "1.00"), (1234.5, "1234")],
+)
+def test_widths_have_three_digits_at_least(width, written):
+    assert in_digits(width).startswith(written)
+
+
+def test_the_table_and_the_sentence_write_a_width_alike(folder):
+    words = (folder, "--detector", "some", "--width", 0.0035)
+    said = " ".join(command(*words).stdout.split())
+    told = json.loads(command(*words, "--json").stdout)
+    widths = {photos: in_digits(width) for photos, width in told["curve"]}
+    assert widths[told["photos"]] in ("0.00349", "0.00350")
+    assert all(f"{photos} {width}" in said for photos, width in widths.items())
+    assert f"With the 40 of this run it is {widths[40]} wide." in said
 
 
 def test_plan_asks_for_one_run_and_one_way(folder):

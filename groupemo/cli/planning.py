@@ -65,6 +65,6 @@ def plan(
         print_table(
             planned.title,
             ("Labelled photos>", f"Width of the {100 * planned.level:g} % interval>"),
-            [(photos, f"{wide:.3f}") for photos, wide in planned.curve],
+            [(photos, planning.in_digits(wide)) for photos, wide in planned.curve],
         )
         print_note(planned.sentence)

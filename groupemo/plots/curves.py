@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from groupemo.figures import Estimate
 from groupemo.metrics import calibration as cal
 from groupemo.metrics.detection import Ranking
-from groupemo.planning import Plan
+from groupemo.planning import Plan, in_digits
 from groupemo.plots._axes import (
     BLACK,
     BLUE,
@@ -150,7 +150,7 @@ def plot_width(plan: Plan, ax: Axes | None = None) -> Axes:
     if plan.labelled is not None:
         now = dict(plan.curve)[plan.labelled]
         axes.plot(plan.labelled, now, "s", color=BLACK, markersize=8,
-                  label=f"now: {now:.2g} with {plan.labelled}")  # fmt: skip
+                  label=f"now: {in_digits(now)} with {plan.labelled}")  # fmt: skip
     axes.set(xlim=(0, None), ylim=(0, None), xlabel="labelled photos",
              ylabel=f"width of the {100 * plan.level:g} % interval")  # fmt: skip
     axes.grid(color=GRID)
