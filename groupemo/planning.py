@@ -81,11 +81,12 @@ class Plan:
             return said
         now = dict(self.curve)[self.labelled]
         said += f" With the {self.labelled} of this run it is {in_digits(now)} wide"
-        said += ": they are enough." if self.photos <= self.labelled else "."
-        if self.labelled < FEW:
-            low, high = self.rough
-            said += f" Planned from so few it is rough, {low} to {high}: plan again with more."
-        return said
+        few = self.labelled < FEW
+        low, high = self.rough if few else (self.photos, self.photos)
+        if high <= self.labelled:
+            return f"{said}: they are enough."
+        rough = f" Planned from so few it is rough, {low} to {high}: plan again with more."
+        return f"{said}.{rough if few else ''}"
 
     @property
     def rough(self) -> tuple[int, int]:

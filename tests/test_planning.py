@@ -196,6 +196,18 @@ def test_a_plan_from_few_photos_says_how_rough_it_is():
     assert "rough" not in replace(few, labelled=30, curve=((30, 0.2),)).sentence
 
 
+def test_few_photos_are_enough_only_where_the_rough_plan_says_so_too():
+    few = Plan("detection recall", 0.1, 0.95, 4, ((4, 0.1), (9, 0.08)), labelled=9)
+    assert few.rough == (2, 11)
+    assert few.sentence.endswith(
+        " With the 9 of this run it is 0.0800 wide. Planned from so few it is rough, 2 to 11:"
+        " plan again with more."
+    )
+    sure = replace(few, photos=3)
+    assert sure.rough == (2, 8)
+    assert sure.sentence.endswith(" it is 0.0800 wide: they are enough.")
+
+
 def test_how_rough_a_plan_is_by_simulation():
     # plans from 9 photos each, of photos drawn as those of the great run
     truth = plan(drawn_run(2000), figure="detection_recall", width=0.1, draws=200).photos
