@@ -14,6 +14,7 @@ it, so that nobody need be fooled by figures on the photos it was fitted on.
 from __future__ import annotations
 
 import json
+import stat
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -63,6 +64,9 @@ Ten a number: Peduzzi et al., Journal of Clinical Epidemiology 49, 1996.
 
 MIN_PHOTOS = 5
 """Fewer photos to fit are warned of: faces of one photo are alike."""
+
+MOST_BYTES = 100_000_000
+"""A greater file is not read: this holds the checksums of a million photos."""
 
 _REMEDY = "make it again with `groupemo calibrate`"
 Floats = NDArray[np.float64]
@@ -394,7 +398,7 @@ def load_calibration(path: str | Path) -> Calibration:
         If it is missing or is no calibration; names the file, the field and the remedy.
     """
     try:
-        data = Path(path).read_bytes()
+        data = _read(Path(path))
         record = _checked(json.loads(data), _FIELDS, "")
         if record.pop("format") != FORMAT:
             raise ContractError(f"format is not {FORMAT}")
@@ -408,6 +412,16 @@ def load_calibration(path: str | Path) -> Calibration:
         raise ModelError(f"{path}: cannot be read: {error.strerror}; {_REMEDY}") from error
     except (ContractError, ValueError, TypeError, RecursionError) as error:
         raise ModelError(f"{path}: not a calibration: {error}; {_REMEDY}") from error
+
+
+def _read(path: Path) -> bytes:
+    """Return what is in a file, unless it would not end or not fit."""
+    told = path.stat()
+    if not stat.S_ISREG(told.st_mode):
+        raise ContractError("no regular file")
+    if told.st_size > MOST_BYTES:
+        raise ContractError(f"{told.st_size} bytes, expected {MOST_BYTES} at most")
+    return path.read_bytes()
 
 
 def photos_fitted_on(analyses: Iterable[Analysis]) -> int | None:

@@ -352,6 +352,24 @@ def test_a_vector_may_turn_a_class_round(fitted):
         np.testing.assert_array_equal(greatest(np.eye(7)), np.eye(7))
 
 
+@pytest.mark.parametrize("path", ["/dev/zero", "."])
+def test_what_is_no_regular_file_is_not_read(path):
+    if not Path(path).exists():
+        pytest.skip(f"no {path} here")
+    with pytest.raises(ModelError, match=f"^{path}: .* no regular file; .*groupemo calibrate"):
+        load_calibration(path)
+
+
+def test_a_file_too_large_is_not_read(file, monkeypatch):
+    bytes_ = Path(file).stat().st_size
+    monkeypatch.setattr(groupemo.calibration, "MOST_BYTES", bytes_)
+    assert load_calibration(file)
+    monkeypatch.setattr(groupemo.calibration, "MOST_BYTES", bytes_ - 1)
+    monkeypatch.setattr(Path, "read_bytes", lambda _: pytest.fail("it was read"))
+    with pytest.raises(ModelError, match=rf"cal.json: .* {bytes_} bytes, .*groupemo calibrate"):
+        load_calibration(file)
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ModelError, match=r"none.json: cannot be read: No such file"):
         load_calibration(tmp_path / "none.json")
