@@ -202,6 +202,15 @@ def test_a_browser_that_fails_is_named_and_replaced(content, tmp_path, monkeypat
     assert path.read_bytes().startswith(b"%PDF How right")
 
 
+def test_where_the_pdf_cannot_be_written_no_browser_is_to_blame(content, tmp_path, monkeypatch):
+    monkeypatch.setattr(pdf, "print_page", lambda page, browser: b"%PDF printed")
+    monkeypatch.setattr(pdf, "find_browser", lambda: "browser")
+    monkeypatch.setattr(pdf, "draw", lambda content: pytest.fail("it was drawn for nothing"))
+    (tmp_path / "report.pdf").mkdir()
+    with pytest.raises(OutputError, match=r"report.pdf: cannot be written: Is a directory"):
+        pdf.save_pdf(content, "<p>page</p>", tmp_path / "report.pdf")
+
+
 @pytest.mark.parametrize(
     ("script", "reason"),
     [("exit 0", "No such file"), ("exec sleep 9", "more than 0.2 s"), ("exit 1", "exit code 1$")],

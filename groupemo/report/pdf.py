@@ -44,13 +44,17 @@ def save_pdf(content: Content, page: str, path: str | Path) -> Path:
     OutputError
         If the file cannot be written.
     """
+    return write_atomically(path, _printed_or_drawn(content, page))
+
+
+def _printed_or_drawn(content: Content, page: str) -> bytes:
     browser = find_browser()
     if browser is not None:
         try:
-            return write_atomically(path, print_page(page, browser))
+            return print_page(page, browser)
         except OutputError as error:
-            warnings.warn(f"{error}; the PDF is drawn without it", stacklevel=2)
-    return write_atomically(path, draw(content))
+            warnings.warn(f"{error}; the PDF is drawn without it", stacklevel=3)
+    return draw(content)
 
 
 def find_browser() -> str | None:
