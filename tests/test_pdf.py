@@ -267,3 +267,15 @@ def test_the_report_has_a_pdf_where_it_is_asked_for(few, tmp_path, no_browser, s
     assert f"pdf: {folder / 'report.pdf'}" in done.output.splitlines()
     assert (folder / "report.pdf").read_bytes().startswith(b"%PDF")
     assert 'href="report.pdf"' in (folder / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.filterwarnings("always:.*is removed")
+def test_a_report_without_its_pdf_says_that_the_earlier_one_is_gone(few, tmp_path):
+    folder = write_report(few, tmp_path).parent
+    assert CliRunner().invoke(app, ["report", str(folder)]).stderr == ""
+    (folder / "report.pdf").write_bytes(b"%PDF")
+    done = CliRunner().invoke(app, ["report", str(folder)])
+    assert done.stdout == f"report: {folder / 'index.html'}\n"
+    assert done.stderr.startswith(f"warning: {folder / 'report.pdf'} was of the earlier report")
+    assert "--pdf" in done.stderr
+    assert not (folder / "report.pdf").exists()

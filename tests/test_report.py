@@ -218,7 +218,8 @@ def test_what_an_earlier_report_left_is_removed_and_nothing_else(rich, made, tmp
     (tmp_path / "report.pdf").write_text("of an earlier report")
     (tmp_path / "mine.csv").write_text("")
     assert (tmp_path / "slices.csv").exists()
-    text = write_report(made, tmp_path).read_text()
+    with pytest.warns(UserWarning, match=r"report.pdf was of the earlier report and is removed"):
+        text = write_report(made, tmp_path).read_text()
     left = {path.name for path in tmp_path.iterdir()}
     assert "mine.csv" in left
     assert not {"slices.csv", "slices.parquet", "report.pdf"} & left

@@ -85,5 +85,8 @@ Out = Annotated[Path, typer.Option(metavar="DIR", help="The folder for the resul
 ShowFaces = Annotated[
     bool, typer.Option("--show-faces", help="Do not blur the faces in the report.")
 ]
-Pdf = Annotated[bool, typer.Option("--pdf", help="Write report.pdf, too.")]
+Pdf = Annotated[
+    bool,
+    typer.Option("--pdf", help="Write report.pdf, too; if not given, an earlier one is removed."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

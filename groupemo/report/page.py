@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,7 +49,7 @@ def write_report(
     evaluation : Evaluation
     folder : path
         Made where it is missing; files of an earlier report are replaced, and those that
-        this one does not have removed.
+        this one does not have removed: an earlier `report.pdf` with a warning.
     show_faces : bool
         Show faces as they are. By default every labelled or detected face is
         unrecognizable; one that nobody labelled or found may still show.
@@ -75,6 +76,12 @@ def write_report(
     index = write_atomically(target / "index.html", page.encode())
     if pdf:
         save_pdf(content, page, target / "report.pdf")
+    elif (target / "report.pdf").exists():
+        warnings.warn(
+            f"{target / 'report.pdf'} was of the earlier report and is removed: write it anew with"
+            " pdf=True (--pdf)",
+            stacklevel=2,
+        )
     for name in {"report.pdf", *FILES}.difference(files):
         (target / name).unlink(missing_ok=True)
     return index
