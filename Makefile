@@ -12,7 +12,7 @@ ifneq ($(GROUPEMO_SAMPLES),)
 export GROUPEMO_SAMPLES
 endif
 
-.PHONY: help install demo test test-slow test-all check crosscheck format bench coverage docs clean
+.PHONY: help install install-train demo test test-slow test-all check crosscheck format bench coverage docs clean
 
 help:  ## Say what can be made.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,6 +22,12 @@ install: .venv/installed  ## Create .venv/ with groupemo and everything for deve
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+install-train: .venv/installed-train  ## The same with PyTorch, for training and its tests.
+
+.venv/installed-train: .venv/installed constraints.txt
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,train]'
 	@touch $@
 
 demo: install  ## Evaluate detectors and backends on the sample photos; report in reports/demo/.
