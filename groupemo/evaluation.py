@@ -289,9 +289,8 @@ class Evaluation:
         """
         target = Path(folder)
         labels = save_labels(self.labels, target / "labels.csv")
-        _keep(
-            (one for scores in self.scores for one in scores.analyses()), target / "analyses.jsonl"
-        )
+        analyses = target / "analyses.jsonl"
+        _keep((one for scores in self.scores for one in scores.analyses()), analyses)
         tables = {
             "table": self.table(),
             "per_class": _stacked(self.scores, Scores.per_class),
@@ -308,6 +307,7 @@ class Evaluation:
             "photos": len(self.labels),
             "left_out": self.left_out,
             "labels_sha256": digest(labels.read_bytes()),
+            "analyses_bytes": analyses.stat().st_size,
         }
         write_atomically(target / "manifest.json", json.dumps(told, indent=2).encode())
         return target
@@ -434,13 +434,7 @@ def load_evaluation(folder: str | Path) -> Evaluation:
         )
     manifest, runs, min_iou, left_out = _read_manifest(source / "manifest.json")
     labels = _saved_labels(source / "labels.csv", manifest)
-    analyses = _asked_for(source / "analyses.jsonl", set(labels), runs)
-    if len(analyses) < len(labels) * len(runs):
-        raise AnalysisError(
-            f"{source / 'analyses.jsonl'}: holds {len(analyses)} of the {len(labels)} photos x"
-            f" {len(runs)} runs of the manifest: it was cut short, or is of another run; evaluate"
-            " once more with out= (--out) on this folder, and what is missing is done"
-        )
+    analyses = _saved_analyses(source / "analyses.jsonl", labels, runs, manifest)
     evaluation = Evaluation.of(labels, analyses, min_iou=min_iou, manifest=manifest)
     return replace(evaluation, left_out=left_out)
 
@@ -450,6 +444,7 @@ def _read_manifest(
 ) -> tuple[dict[str, Any], list[tuple[str, str]], float, tuple[str, ...]]:
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
+        told["analyses_bytes"] = int(told.get("analyses_bytes", 0))
         runs = [(detector, backend) for detector, backend in told.pop("runs")]
         left_out = [str(name) for name in list(told.pop("left_out"))]
         return told, runs, float(told.pop("min_iou")), tuple(left_out)
@@ -472,6 +467,25 @@ def _saved_labels(path: Path, manifest: dict[str, Any]) -> Labels:
             " once more with out= (--out) on this folder, which runs no model on what is there"
         )
     return labels
+
+
+def _saved_analyses(
+    path: Path, labels: Labels, runs: list[tuple[str, str]], manifest: dict[str, Any]
+) -> list[Analysis]:
+    """Return the analyses a manifest tells of, and drop how long their file was.
+
+    It only grows. Cut short it may have a line for each photo and run still, some of an
+    earlier answer. Manifests of earlier versions do not tell its length.
+    """
+    analyses = _asked_for(path, set(labels), runs)
+    cut = path.stat().st_size < manifest.pop("analyses_bytes")
+    if cut or len(analyses) < len(labels) * len(runs):
+        raise AnalysisError(
+            f"{path}: holds {len(analyses)} of the {len(labels)} photos x {len(runs)} runs of the"
+            f" manifest{', some of earlier answers' * cut}: it was cut short, or is of another run;"
+            " evaluate once more with out= (--out) on this folder, and what is missing is done"
+        )
+    return analyses
 
 
 def _keep(analyses: Iterable[Analysis], path: Path) -> None:

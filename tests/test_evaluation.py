@@ -483,15 +483,15 @@ def test_labels_that_lost_a_photo_are_noticed(tmp_path):
     folder = Evaluation.of(LABELS, ANSWERS).save(tmp_path)
     lines = (folder / "labels.csv").read_text().splitlines(keepends=True)
     (folder / "labels.csv").write_text("".join(lines[:-1]))
-    _without_checksum(folder)
+    _as_before(folder)
     with pytest.raises(AnalysisError, match=r"labels.csv: not the labels .*evaluate once more"):
         load_evaluation(folder)
 
 
-def _without_checksum(folder):
+def _as_before(folder):
     """Make a manifest one of version 0.1."""
     told = json.loads((folder / "manifest.json").read_text())
-    del told["labels_sha256"]
+    del told["labels_sha256"], told["analyses_bytes"]
     (folder / "manifest.json").write_text(json.dumps(told))
 
 
@@ -505,9 +505,23 @@ def test_labels_that_lost_a_face_are_refused(tmp_path):
         load_evaluation(folder)
     # as saved, and by a manifest without the checksum, it loads
     (folder / "labels.csv").write_text(whole)
-    assert "labels_sha256" not in load_evaluation(folder).manifest
-    _without_checksum(folder)
+    assert not {"labels_sha256", "analyses_bytes"} & {*load_evaluation(folder).manifest}
+    _as_before(folder)
     assert len(load_evaluation(folder).labels["one"].boxes) == 2
+
+
+def test_analyses_that_lost_the_latest_answer_are_refused(tmp_path):
+    # the photo was changed and analyzed anew: the line before the last is of the same run
+    labels = Labels({"one": labelled("happy")})
+    for answer, sha256 in (("sad", "a" * 64), ("happy", "b" * 64)):
+        folder = Evaluation.of(labels, [answered("one", answer, sha256=sha256)]).save(tmp_path)
+    whole = (folder / "analyses.jsonl").read_text()
+    assert load_evaluation(folder).scores[0].overall()["matched_accuracy"] == 1
+    (folder / "analyses.jsonl").write_text(whole.splitlines(keepends=True)[0])
+    with pytest.raises(AnalysisError, match=r"analyses.jsonl: holds 1 .*: it was cut short"):
+        load_evaluation(folder)
+    _as_before(folder)
+    assert load_evaluation(folder).scores[0].overall()["matched_accuracy"] == 0
 
 
 def test_only_empty_photos():
@@ -591,7 +605,13 @@ def test_what_was_left_out_is_still_told_when_saved_twice(tmp_path):
     assert load_evaluation(again.save(tmp_path / "2")).left_out == ("two",)
 
 
-@pytest.mark.parametrize("text", [None, "", "[]", "{}", '{"min_iou": "x"}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        None, "", "[]", "{}", '{"min_iou": "x"}',
+        '{"runs": [], "left_out": [], "min_iou": 0.5, "analyses_bytes": "x"}',
+    ],
+)  # fmt: skip
 def test_a_folder_that_holds_no_evaluation_is_named(scenes, tmp_path, text):
     folder = run(scenes).save(tmp_path / "run")
     (folder / "manifest.json").unlink()
