@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from groupemo.errors import OutputError
 
-__all__ = ["write_atomically"]
+__all__ = ["replacing", "write_atomically"]
 
 
 def write_atomically(path: str | Path, data: bytes) -> Path:
@@ -20,16 +22,28 @@ def write_atomically(path: str | Path, data: bytes) -> Path:
         If the folder cannot be made or written, or the disk is full; what stood
         at `path` before is still there.
     """
+    with replacing(path) as temporary, open(temporary, "xb") as file:
+        file.write(data)
+    return Path(path)
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Give a temporary name beside `path` to write to; rename it once the block has ended well.
+
+    Raises
+    ------
+    OutputError
+        As `write_atomically`.
+    """
     target = Path(path)
     temporary = target.with_name(f".{uuid.uuid4().hex[:16]}")  # fits where the longest name does
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with open(temporary, "xb") as file:
-                file.write(data)
+            yield temporary
             os.replace(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise OutputError(f"{target}: cannot be written: {error.strerror}") from error
-    return target
+        raise OutputError(f"{target}: cannot be written: {error.strerror or error}") from error

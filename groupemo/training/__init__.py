@@ -1,0 +1,1 @@
+"""Training an emotion net: faces with votes, architectures, recipes, export."""
