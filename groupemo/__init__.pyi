@@ -34,4 +34,6 @@ from .plugins import get_backend as get_backend
 from .plugins import get_detector as get_detector
 from .plugins import register_backend as register_backend
 from .plugins import register_detector as register_detector
+from .robustness import Stress as Stress
+from .robustness import stress as stress
 from .scores import Scores as Scores

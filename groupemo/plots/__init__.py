@@ -22,6 +22,7 @@ from groupemo.plots.curves import (
 from groupemo.plots.errors import plot_ablation, plot_anatomy, plot_gains, plot_slices
 from groupemo.plots.faces import draw_faces
 from groupemo.plots.photos import plot_valence
+from groupemo.plots.robustness import plot_robustness
 from groupemo.plots.runs import plot_comparison, plot_differences
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "plot_precision_recall",
     "plot_reliability",
     "plot_risk_coverage",
+    "plot_robustness",
     "plot_slices",
     "plot_valence",
     "plot_width",

@@ -1,0 +1,120 @@
+"""The curves as files: tables, a picture, and a page of Markdown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groupemo.files import write_atomically
+from groupemo.plots import plot_robustness
+from groupemo.plots.robustness import png
+from groupemo.robustness.disturbances import DISTURBANCES
+from groupemo.robustness.figures import FIGURES, MAIN
+
+if TYPE_CHECKING:
+    from groupemo.robustness.curves import Stress
+
+__all__ = ["half_words", "markdown", "write"]
+
+Floats = NDArray[np.float64]
+
+
+def write(found: Stress, folder: str | Path) -> Path:
+    """Write stress.csv, half_lives.csv, stress.png and stress.md; return the last."""
+    target = Path(folder)
+    write_atomically(target / "stress.csv", found.table().to_csv(index=False).encode())
+    halves = found.half_lives().to_csv(index=False)
+    write_atomically(target / "half_lives.csv", halves.encode())
+    write_atomically(target / "stress.png", png(plot_robustness(found).figure))
+    text = f"{markdown(found)}\n![Accuracy against each disturbance](stress.png)\n"
+    return write_atomically(target / "stress.md", text.encode())
+
+
+def markdown(found: Stress) -> str:
+    """Return the figures in words: undisturbed, half-lives, and accuracy at each level."""
+    return "\n".join(_lines(found))
+
+
+def _lines(found: Stress) -> Iterator[str]:
+    small, middle, large = np.quantile(found.sides, [0.1, 0.5, 0.9])
+    yield "# Robustness\n"
+    yield (
+        f"{len(found.labels)} labelled faces in {len(found.photos)} photos; side {small:.0f} to"
+        f" {large:.0f} pixels (10th to 90th percentile), median {middle:.0f}. The boxes are the"
+        " labelled ones. A face that a backend abstains from is one it got wrong; log-loss, in"
+        " nats, is over the answered faces. [low, high]: 95 % interval over photos.\n"
+    )
+    yield "## Undisturbed\n"
+    yield from _rows(
+        ["backend", *(figure.title for figure in FIGURES.values()), "answered"],
+        [
+            [
+                backend,
+                *(_cell(found.undisturbed(backend, name)) for name in FIGURES),
+                f"{(~np.isnan(answers[0]).any(axis=1)).sum()} of {len(found.labels)}",
+            ]
+            for backend, answers in found.answers.items()
+        ],
+    )
+    yield "\n## Half-lives\n"
+    yield (
+        f"The level at which half of the {FIGURES[MAIN].title} above chance"
+        f" ({found.chance(MAIN):.2f}) is lost. < and >: beyond the harshest level taken.\n"
+    )
+    yield from half_life_rows(found)
+    for kind in found.kinds:
+        yield f"\n## Accuracy against {DISTURBANCES[kind].title}\n"
+        curves = [found.curve(backend, kind, "accuracy") for backend in found.answers]
+        yield from _rows(
+            ["level", *found.answers],
+            [
+                [f"{level:g}", *(_cell(_told(curve, at)) for curve in curves)]
+                for at, level in enumerate(curves[0][0])
+            ],
+        )
+    yield ""
+
+
+def _told(curve: tuple[Floats, ...], at: int) -> Mapping[str, float]:
+    return dict(zip(("value", "low", "high"), (float(each[at]) for each in curve[1:]), strict=True))
+
+
+def _cell(told: Mapping[str, float]) -> str:
+    if math.isnan(told["low"]):
+        return f"{told['value']:.2f}"
+    return f"{told['value']:.2f} [{told['low']:.2f}, {told['high']:.2f}]"
+
+
+def half_life_rows(found: Stress) -> Iterator[str]:
+    """Yield the lines of a table: a row a kind and side, a column a backend."""
+    words: dict[str, list[str]] = {}
+    for row in found.half_lives().to_dict("records"):
+        name = f"{DISTURBANCES[row['kind']].title}, {row['side']}"
+        words.setdefault(name, []).append(half_words(row))
+    yield from _rows(["disturbance", *found.answers], [[name, *row] for name, row in words.items()])
+
+
+def half_words(row: Mapping[Any, Any]) -> str:
+    """Return a half-life with its interval, in words a table holds."""
+    value, low, high = (_level(row[name], row["harshest"]) for name in ("level", "low", "high"))
+    if not value:
+        return "no better than chance"
+    return value if not low or (low == high == value) else f"{value} [{low}, {high}]"
+
+
+def _level(level: float, harshest: float) -> str:
+    if math.isnan(level):
+        return ""
+    if math.isinf(level):
+        return f"{'<' if level < 0 else '>'} {harshest:g}"
+    return f"{level:.2g}" if abs(level) < 10 else f"{level:.0f}"
+
+
+def _rows(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    for row in (head, ["---", *["---:"] * (len(head) - 1)], *rows):
+        yield f"| {' | '.join(row)} |"
