@@ -151,7 +151,7 @@ def _make_datasets(file: h5py.File, shape: tuple[int, ...]) -> dict[str, h5py.Da
     def empty(name: str, dtype: str, shape: tuple[int, ...] = (), rows: int = 4096) -> h5py.Dataset:
         return file.create_dataset(
             name, (0, *shape), dtype, maxshape=(None, *shape), chunks=(rows, *shape),
-            compression="gzip", compression_opts=4, shuffle=dtype != "u1", track_times=False,
+            compression="gzip", compression_opts=1, shuffle=dtype != "u1", track_times=False,
         )  # fmt: skip
 
     return {
