@@ -1,4 +1,3 @@
-import json
 import runpy
 from pathlib import Path
 
@@ -8,11 +7,11 @@ import numpy as np
 import pytest
 from generate_fer_reference import make_inputs
 
-from groupemo.backends._keras_onnx import convert
 from groupemo.backends.fer import Fer
 from groupemo.errors import ModelError
 from groupemo.faces import Faces
 from groupemo.models import store
+from groupemo.models.keras import convert
 from groupemo.models.session import open_session, run
 
 pytestmark = pytest.mark.models
@@ -100,25 +99,6 @@ def test_a_file_that_is_no_keras_net_is_named(tmp_path):
         with pytest.raises(ModelError, match=path.name):
             convert(path, tmp_path / "net.onnx")
     assert not (tmp_path / "net.onnx").exists()
-
-
-@pytest.mark.parametrize(
-    ("kind", "config", "told"),
-    [
-        ("LSTM", {}, "layer 'odd' is a LSTM"),
-        ("Conv2D", {"activation": "tanh"}, "layer 'odd' has activation 'tanh'"),
-        ("Conv2D", {"data_format": "channels_first"}, "channels_first"),
-        ("Activation", {"activation": "tanh"}, "tanh"),
-    ],
-)
-def test_layers_that_cannot_be_converted_are_refused(tmp_path, kind, config, told):
-    path = tmp_path / "net.hdf5"
-    layer = {"name": "odd", "class_name": kind, "config": config, "inbound_nodes": []}
-    with h5py.File(path, "w") as file:
-        file.attrs["model_config"] = json.dumps({"config": {"layers": [layer]}})
-        file.create_group("model_weights/odd").attrs["weight_names"] = np.array([], "S")
-    with pytest.raises(ModelError, match=told):
-        convert(path, tmp_path / "net.onnx")
 
 
 @pytest.mark.data

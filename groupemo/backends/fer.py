@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groupemo.backends._base import Net
-from groupemo.backends._keras_onnx import CONVERSION, convert
 from groupemo.crops import cut, gray, whole
 from groupemo.emotions import EMOTIONS
 from groupemo.faces import Faces
 from groupemo.models import store
+from groupemo.models.keras import CONVERSION, convert
 
 __all__ = ["Fer"]
 
