@@ -15,7 +15,7 @@ FLOORS = [
     " matching environment metrics",
     "plugins catalog models detectors backends crops samples calibration traits",
     "engine scores detections difference figures slices planning ablation",
-    "pipeline evaluation comparison standing testing training",
+    "pipeline evaluation comparison standing testing",
     "drawing export plots report robustness",
     "cli demo doctor __main__",
 ]

@@ -1,0 +1,149 @@
+"""What a net learns from and is validated on."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from groupemo._version import __version__
+from groupemo.emotions import EMOTIONS
+from groupemo.errors import ModelError, OptionError
+from groupemo.models.resolver import sha256_of
+from groupemo.training.faces_file import FacesFile, leaks, split_by_photo
+from groupemo.training.feed import MEMORY, Feed, targets
+from groupemo.training.recipe import Recipe
+from groupemo.training.run import Run
+from groupemo.training.validation import predict
+
+__all__ = ["Data", "Faces"]
+
+Faces = FacesFile | str | Path
+"""A file of faces, open or by its path."""
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """Faces to learn from, and others to validate on.
+
+    Parameters
+    ----------
+    learned, validated : Feed
+    left_out : int
+        Faces given for validation that are among those learned from, or whose photo is.
+    """
+
+    learned: Feed
+    validated: Feed
+    left_out: int = 0
+
+    @classmethod
+    def open(
+        cls,
+        stack: ExitStack,
+        faces: Faces,
+        valid: Faces | None,
+        recipe: Recipe,
+        memory: int = MEMORY,
+    ) -> Self:
+        """Return the data in files; those opened here are closed with the stack.
+
+        Raises
+        ------
+        LabelError
+            If a file cannot be read.
+        OptionError
+            If the two do not fit each other, or nothing is left to validate on.
+        """
+        learned = _open(stack, faces)
+        if valid is None:
+            rows, others = split_by_photo(learned, recipe.valid_share, recipe.seed)
+            return cls(Feed(learned, rows, memory=memory), Feed(learned, others, memory=memory))
+        validated = _open(stack, valid)
+        _check_alike(learned, validated)
+        kept = np.flatnonzero(~leaks(learned, validated))
+        if not len(kept):
+            raise OptionError(
+                f"{validated.path}: every face in it, or its photo, is in {learned.path}, too:"
+                " give others to validate on, or none"
+            )
+        return cls(
+            Feed(learned, np.arange(len(learned)), memory=memory),
+            Feed(validated, kept, memory=memory),
+            len(validated) - len(kept),
+        )
+
+    def identity(self, recipe: Recipe) -> dict[str, Any]:
+        """Return what tells this data, and the recipe's teachers, from others."""
+        return {
+            "faces": _about(self.learned),
+            "valid": _about(self.validated),
+            "left_out": self.left_out,
+            "teachers": {path: sha256_of(_teacher_file(path)) for path in recipe.distil},
+            "made_with": {"groupemo": __version__, "torch": torch.__version__},
+        }
+
+    def targets(self, recipe: Recipe) -> tuple[Floats, Floats]:
+        """Return what to answer and what each face weighs, shapes (n, 7) and (n,).
+
+        Raises
+        ------
+        ModelError
+            If a teacher cannot be read, or does not fit the faces.
+        """
+        shares, weights = targets(self.learned.votes, strays=recipe.strays, balance=recipe.balance)
+        if recipe.distil:
+            answers = np.mean([_answers(path, self.learned) for path in recipe.distil], axis=0)
+            shares = (1 - recipe.distil_share) * shares + recipe.distil_share * answers
+        return shares.astype(np.float32), weights
+
+
+def _open(stack: ExitStack, faces: Faces) -> FacesFile:
+    return faces if isinstance(faces, FacesFile) else stack.enter_context(FacesFile(faces))
+
+
+def _check_alike(learned: FacesFile, validated: FacesFile) -> None:
+    for what in ("side", "channels"):
+        one, other = getattr(learned, what), getattr(validated, what)
+        if one != other:
+            raise OptionError(
+                f"{validated.path}: {what} is {other}, but {one} in {learned.path}: prepare both"
+                " alike"
+            )
+
+
+def _about(feed: Feed) -> dict[str, Any]:
+    file = feed.file
+    return {
+        "path": str(file.path),
+        "sha256": file.sha256,
+        "faces": len(feed),
+        "side": file.side,
+        "channels": file.channels,
+    }
+
+
+def _answers(teacher: str, learned: Feed) -> NDArray[np.float64]:
+    """Return a teacher's probabilities for the faces to learn from; a net sees mirrors, too."""
+    path = _teacher_file(teacher)
+    if path.suffix != ".npy":
+        return predict(Run.open(path.parent).load_net(), learned, flip=True)
+    probs = np.load(path, allow_pickle=False)
+    whole = (len(learned.file), len(EMOTIONS))
+    if probs.shape != whole or (probs < 0).any() or not np.allclose(probs.sum(1), 1, atol=1e-3):
+        raise ModelError(f"{path}: shape {probs.shape}: expected {whole}, rows that sum to 1")
+    return np.asarray(probs[learned.rows], np.float64)
+
+
+def _teacher_file(teacher: str) -> Path:
+    path = Path(teacher) if teacher.endswith(".npy") else Path(teacher) / "best.pt"
+    if not path.is_file():
+        raise ModelError(f"{path}: no such file: distil takes run folders and .npy files")
+    return path
