@@ -95,10 +95,11 @@ def _draw(panel: Axes, stress: Stress, kind: str, figure: str) -> None:
         panel.plot(levels, values, color=color, linestyle=dashes, marker=MARKS[at % len(MARKS)],
                    markersize=4, linewidth=1.4, label=plain(backend))  # fmt: skip
     at_rest = float(np.median(stress.sides)) if about.neutral is None else about.neutral
-    panel.axvline(at_rest, color=QUIET, linewidth=1, zorder=0.8)
+    panel.axvline(at_rest, color=QUIET, linewidth=1, zorder=0.8, label="undisturbed (size: median)")
     chance = stress.chance(figure)
     if not math.isnan(chance):
-        panel.axhline(chance, color=QUIET, linewidth=1, linestyle=":", zorder=0.8)
+        panel.axhline(chance, color=QUIET, linewidth=1, linestyle=":", zorder=0.8,
+                      label="best constant answer")  # fmt: skip
     if about.ratio:
         panel.set_xscale("log")
         panel.xaxis.set_major_locator(FixedLocator(list(levels)))

@@ -155,7 +155,8 @@ def jpeg(image: Image, faces: Faces, level: float, rng: Generator) -> tuple[Imag
         return image, faces
     quality = [cv2.IMWRITE_JPEG_QUALITY, round(level)]
     _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), quality)
-    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB), np.uint8), faces
+    again = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
+    return np.asarray(cv2.cvtColor(again, cv2.COLOR_BGR2RGB), np.uint8), faces
 
 
 def brightness(image: Image, faces: Faces, level: float, rng: Generator) -> tuple[Image, Faces]:

@@ -19,7 +19,7 @@ from groupemo.robustness.figures import FIGURES, MAIN
 if TYPE_CHECKING:
     from groupemo.robustness.curves import Stress
 
-__all__ = ["half_words", "markdown", "write"]
+__all__ = ["half_lives", "markdown", "write"]
 
 Floats = NDArray[np.float64]
 
@@ -28,8 +28,7 @@ def write(found: Stress, folder: str | Path) -> Path:
     """Write stress.csv, half_lives.csv, stress.png and stress.md; return the last."""
     target = Path(folder)
     write_atomically(target / "stress.csv", found.table().to_csv(index=False).encode())
-    halves = found.half_lives().to_csv(index=False)
-    write_atomically(target / "half_lives.csv", halves.encode())
+    write_atomically(target / "half_lives.csv", found.half_lives().to_csv(index=False).encode())
     write_atomically(target / "stress.png", png(plot_robustness(found).figure))
     text = f"{markdown(found)}\n![Accuracy against each disturbance](stress.png)\n"
     return write_atomically(target / "stress.md", text.encode())
@@ -38,6 +37,15 @@ def write(found: Stress, folder: str | Path) -> Path:
 def markdown(found: Stress) -> str:
     """Return the figures in words: undisturbed, half-lives, and accuracy at each level."""
     return "\n".join(_lines(found))
+
+
+def half_lives(found: Stress) -> dict[str, list[str]]:
+    """Return each half-life in words: kind and side -> one a backend, with its interval."""
+    words: dict[str, list[str]] = {}
+    for row in found.half_lives().to_dict("records"):
+        name = f"{DISTURBANCES[row['kind']].title}, {row['side']}"
+        words.setdefault(name, []).append(_half(row))
+    return words
 
 
 def _lines(found: Stress) -> Iterator[str]:
@@ -66,7 +74,10 @@ def _lines(found: Stress) -> Iterator[str]:
         f"The level at which half of the {FIGURES[MAIN].title} above chance"
         f" ({found.chance(MAIN):.2f}) is lost. < and >: beyond the harshest level taken.\n"
     )
-    yield from half_life_rows(found)
+    halves = half_lives(found)
+    yield from _rows(
+        ["disturbance", *found.answers], [[name, *words] for name, words in halves.items()]
+    )
     for kind in found.kinds:
         yield f"\n## Accuracy against {DISTURBANCES[kind].title}\n"
         curves = [found.curve(backend, kind, "accuracy") for backend in found.answers]
@@ -90,16 +101,7 @@ def _cell(told: Mapping[str, float]) -> str:
     return f"{told['value']:.2f} [{told['low']:.2f}, {told['high']:.2f}]"
 
 
-def half_life_rows(found: Stress) -> Iterator[str]:
-    """Yield the lines of a table: a row a kind and side, a column a backend."""
-    words: dict[str, list[str]] = {}
-    for row in found.half_lives().to_dict("records"):
-        name = f"{DISTURBANCES[row['kind']].title}, {row['side']}"
-        words.setdefault(name, []).append(half_words(row))
-    yield from _rows(["disturbance", *found.answers], [[name, *row] for name, row in words.items()])
-
-
-def half_words(row: Mapping[Any, Any]) -> str:
+def _half(row: Mapping[Any, Any]) -> str:
     """Return a half-life with its interval, in words a table holds."""
     value, low, high = (_level(row[name], row["harshest"]) for name in ("level", "low", "high"))
     if not value:
