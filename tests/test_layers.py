@@ -16,7 +16,7 @@ FLOORS = [
     "plugins catalog models detectors backends crops samples calibration traits",
     "engine scores detections difference figures slices planning ablation",
     "pipeline evaluation comparison standing testing",
-    "drawing export plots report robustness",
+    "drawing export plots report robustness training",
     "cli demo doctor __main__",
 ]
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms.split()}
