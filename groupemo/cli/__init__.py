@@ -14,7 +14,16 @@ import typer
 from typer.core import TyperGroup
 
 from groupemo._version import __version__
-from groupemo.cli import calibration, comparison, evaluation, photos, planning, setup
+from groupemo.cli import (
+    calibration,
+    comparison,
+    evaluation,
+    photos,
+    planning,
+    preparation,
+    setup,
+    stress,
+)
 from groupemo.cli._console import complain
 from groupemo.errors import GroupemoError
 
@@ -98,7 +107,9 @@ app.command()(evaluation.evaluate)
 app.command()(evaluation.report)
 app.command()(comparison.compare)
 app.command()(planning.plan)
+app.command()(stress.stress)
 app.command()(calibration.calibrate)
+app.command()(preparation.prepare)
 app.command()(evaluation.demo)
 app.add_typer(setup.models, name="models")
 app.add_typer(setup.samples, name="samples")

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groupemo.emotions import EMOTIONS
-from groupemo.errors import ContractError, LabelError, OptionError
+from groupemo.errors import ContractError, LabelError, OptionError, OutputError
 from groupemo.files import replacing
 from groupemo.models.resolver import sha256_of
 
@@ -118,9 +118,11 @@ def write_faces(
     LabelError
         If there is no face at all.
     OutputError
-        If the file cannot be written.
+        If the file cannot be written, or is there and is no HDF5 file.
     """
     shape = _face_shape(side, channels)
+    if Path(path).is_file() and not h5py.is_hdf5(path):
+        raise OutputError(f"{path}: is there and is no HDF5 file: choose another name")
     levels = np.zeros(256, np.int64)
     with replacing(path) as temporary, h5py.File(temporary, "x") as file:
         sets = _make_datasets(file, shape)

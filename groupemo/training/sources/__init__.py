@@ -19,7 +19,7 @@ data the terms are the user's to say.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -164,7 +164,8 @@ def read_source(
         "left_out": record.left_out,
         "failures": record.failures,
     }
-    return _batches(kind.read(source, record, **wanted), side, gray, provenance), provenance
+    faces = kind.read(source, record, **wanted)
+    return _batches(source, faces, side, gray, provenance), provenance
 
 
 def _kind_of(path: Path) -> _Kind:
@@ -174,12 +175,14 @@ def _kind_of(path: Path) -> _Kind:
     kind = next((kind for kind in TABLES if kind.columns <= set(columns)), None)
     if kind is None:
         known = "; ".join(f"{each.name} has {', '.join(sorted(each.columns))}" for each in TABLES)
-        raise LabelError(f"{path}: faces cannot be read from columns {', '.join(columns)}: {known}")
+        raise LabelError(
+            f"{path}: faces cannot be read from columns {', '.join(columns[:12])}: {known}"
+        )
     return kind
 
 
 def _batches(
-    faces: Iterator[SourceFace], side: int, gray: bool, provenance: dict[str, Any]
+    path: Path, faces: Iterator[SourceFace], side: int, gray: bool, provenance: dict[str, Any]
 ) -> Iterator[FaceBatch]:
     shaped = (face._replace(picture=_shaped(face.picture, side, gray)) for face in faces)
     classes = Counter(dict.fromkeys([*EMOTIONS, "tied"], 0))
@@ -191,6 +194,14 @@ def _batches(
         provenance["faces"] += len(batch)
         provenance["classes"] = dict(classes)
         yield batch
+    if not provenance["faces"]:
+        raise LabelError(f"{path}: no face to learn from: {_why_none(provenance)}")
+
+
+def _why_none(provenance: Mapping[str, Any]) -> str:
+    reasons = [f"{reason} {count}" for reason, count in provenance["left_out"].items()]
+    reasons += [failure["reason"] for failure in provenance["failures"][:3]]
+    return "; ".join(reasons) or "nothing was there"
 
 
 def _shaped(picture: Image, side: int, gray: bool) -> Image:

@@ -23,7 +23,7 @@ def columns_of(path: Path) -> list[str]:
     import pandas as pd
 
     with _said_of(path):
-        return _plain(pd.read_csv(path, nrows=0))
+        return _plain(path, pd.read_csv(path, nrows=0))
 
 
 def table_parts(path: Path, rows: int) -> Iterator[pd.DataFrame]:
@@ -40,7 +40,7 @@ def table_parts(path: Path, rows: int) -> Iterator[pd.DataFrame]:
         path, dtype=str, keep_default_na=False, chunksize=rows
     ) as parts:  # fmt: skip
         for part in parts:
-            part.columns = _plain(part)
+            part.columns = _plain(path, part)
             yield part
 
 
@@ -83,8 +83,12 @@ def line_of(row: Any) -> int:
     return int(row) + 2
 
 
-def _plain(table: pd.DataFrame) -> list[str]:
-    return [str(name).strip().lower() for name in table.columns]
+def _plain(path: Path, table: pd.DataFrame) -> list[str]:
+    names = [str(name).strip().lower() for name in table.columns]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise LabelError(f"{path}, line 1: the column {twice!r} stands there twice")
+    return names
 
 
 @contextmanager
@@ -99,4 +103,4 @@ def _said_of(path: Path) -> Iterator[None]:
     except EmptyDataError as error:
         raise LabelError(f"{path}: the file is empty") from error
     except (ParserError, UnicodeDecodeError) as error:
-        raise LabelError(f"{path}: not CSV in UTF-8: {error}") from error
+        raise LabelError(f"{path}: not CSV in UTF-8: {str(error).strip()}") from error
