@@ -23,6 +23,7 @@ from groupemo.cli import (
     preparation,
     setup,
     stress,
+    training,
 )
 from groupemo.cli._console import complain
 from groupemo.errors import GroupemoError
@@ -110,6 +111,7 @@ app.command()(planning.plan)
 app.command()(stress.stress)
 app.command()(calibration.calibrate)
 app.command()(preparation.prepare)
+app.command()(training.train)
 app.command()(evaluation.demo)
 app.add_typer(setup.models, name="models")
 app.add_typer(setup.samples, name="samples")

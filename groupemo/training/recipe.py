@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import Field, asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
@@ -273,12 +274,13 @@ def _read(of: Field[Any], value: object) -> object:
         return tuple(value)
     if not isinstance(value, str) or value in of.metadata.get("choices", ()):
         return value
-    if value.lower() == "none":
-        return None
-    try:
-        return json.loads(value.lower())
-    except ValueError:
-        return value
+    words = {"none": None, "true": True, "false": False}
+    if value.lower() in words:
+        return words[value.lower()]
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(value)
+    return value
 
 
 def _check(given: Any, prefix: str = "") -> None:
