@@ -217,13 +217,20 @@ def test_rotation_goes_to_both_sides():
 
 
 @pytest.mark.parametrize(
-    "box", [[100, 70, 131, 101], [0, 0, 20, 30], [170, 120, 200, 150], [99.5, 70.5, 130.5, 101.5]]
+    "box",
+    [
+        [100, 70, 131, 101],
+        [0, 0, 20, 30],
+        [170, 120, 200, 150],
+        [61.5, 61.5, 102, 102],  # halves are rounded to even: not alike at an odd distance
+    ],
 )
-def test_a_crop_of_the_window_is_a_crop_of_the_photo(box):
+@pytest.mark.parametrize("margin", [0.0, 0.4])
+def test_a_crop_of_the_window_is_a_crop_of_the_photo(box, margin):
     image = RNG(0).integers(0, 256, (150, 200, 3), dtype=np.uint8)
     picture, faces = window(image, box)
     [wanted], [given] = (
-        crop(source, one, margin=0.4, square=True)
+        crop(source, one, margin=margin, square=True)
         for source, one in ((image, Faces([box])), (picture, faces))
     )
     np.testing.assert_array_equal(given, wanted)
@@ -347,6 +354,7 @@ def test_half_lives_beyond_the_levels_and_of_blind_answers(scene):
     assert seen["side"].tolist() == ["below", "above", "below"]
     assert seen["level"].tolist() == [-np.inf, np.inf, -np.inf]
     assert found.half_lives().query("backend == 'blind'")["level"].isna().all()
+    assert found.half_lives()["outcome"].tolist() == ["beyond"] * 3 + ["no better than chance"] * 3
     assert found.chance("accuracy") == 0.5
     assert np.isnan(found.chance("log_loss"))
     assert half_lives(found) == {

@@ -23,12 +23,15 @@ from groupemo.robustness.figures import FIGURES, MAIN
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["UNDISTURBED", "Step", "Stress"]
+__all__ = ["BLIND", "UNDISTURBED", "Step", "Stress"]
 
 Floats = NDArray[np.float64]
 
 UNDISTURBED = "undisturbed"
 """Stands where a table names the kind."""
+
+BLIND = "no better than chance"
+"""The outcome where there is nothing to lose."""
 
 
 class Step(NamedTuple):
@@ -123,9 +126,9 @@ class Stress:
         -------
         pd.DataFrame
             Columns: backend, kind, side ("below" or "above" the neutral level), harshest
-            (level taken there), level, low, high (percentiles of the draws). Levels that
-            lie beyond the harshest are infinite, below with a minus; NaN where the
-            undisturbed figure is no better than chance.
+            (level taken there), outcome, level, low, high (percentiles of the draws).
+            The outcome is "reached", "beyond" (the harshest level: infinite, below with
+            a minus) or "no better than chance" (undisturbed: NaN).
 
         Raises
         ------
@@ -252,8 +255,16 @@ class Stress:
             )
         )
         low, high = _percentiles(drawn)
-        told = {"kind": kind, "side": side, "harshest": levels[-1]}
-        return {**told, "level": float(value), "low": low, "high": high}
+        outcome = "beyond" if np.isinf(value) else "reached"
+        return {
+            "kind": kind,
+            "side": side,
+            "harshest": levels[-1],
+            "outcome": BLIND if np.isnan(value) else outcome,
+            "level": float(value),
+            "low": low,
+            "high": high,
+        }
 
 
 def _half_level(

@@ -105,7 +105,7 @@ def _half(row: Mapping[Any, Any]) -> str:
     """Return a half-life with its interval, in words a table holds."""
     value, low, high = (_level(row[name], row["harshest"]) for name in ("level", "low", "high"))
     if not value:
-        return "no better than chance"
+        return str(row["outcome"])
     return value if not low or (low == high == value) else f"{value} [{low}, {high}]"
 
 
