@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -44,6 +45,7 @@ figures do not say: [docs/robustness.md](../docs/robustness.md).
   cell is the crop.
 - *Faces in photos*: `collages` (gray web faces, balanced classes, coarse labels) and
   `group_emotion_real9`, the labelled boxes.
+- `--cells` and `--photos` take a sample, the same each time: of the cells, and of each folder.
 - A *stand-in* is a net of the same shape trained for groupemo's tests: its figures are not those of
   the published weights."""
 
@@ -115,7 +117,8 @@ def main() -> None:
         start = time.perf_counter()
         parts[title] = stress(labels, photos, backends=backends, workers=chosen.workers)
         texts.append(section(title, parts[title], time.perf_counter() - start))
-    page = "\n".join(["# Robustness\n\n`python benchmarks/stress.py`\n", NOTES, "", *texts])
+    command = " ".join(["python benchmarks/stress.py", *sys.argv[1:]])
+    page = "\n".join([f"# Robustness\n\n`{command}`\n", NOTES, "", *texts])
     write_atomically(chosen.out / "stress.md", page.encode())
     write_atomically(chosen.out / "stress.png", picture(parts))
     print(page)

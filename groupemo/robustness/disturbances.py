@@ -175,7 +175,9 @@ def noise(image: Image, faces: Faces, level: float, rng: Generator) -> tuple[Ima
     grain = rng.standard_normal(image.shape, dtype=np.float32)
     if not level:
         return image, faces
-    return np.clip(np.rint(image + level * grain), 0, 255).astype(np.uint8), faces
+    grain *= level
+    grain += image
+    return np.clip(np.rint(grain, out=grain), 0, 255, out=grain).astype(np.uint8), faces
 
 
 def box_shift(image: Image, faces: Faces, level: float, rng: Generator) -> tuple[Image, Faces]:
