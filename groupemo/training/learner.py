@@ -51,11 +51,13 @@ class Learner:
         self.batch = min(recipe.batch, len(self.targets))
         self.steps = len(self.targets) // self.batch
         self.optimizer = _optimizer(self.net, recipe)
+        total = max(self.steps * recipe.epochs, 2)
+        rising = max(round(recipe.warmup * total), 2)  # OneCycleLR divides by one step less
         self.scheduler = OneCycleLR(
             self.optimizer,
             recipe.lr,
-            total_steps=max(self.steps * recipe.epochs, 2),
-            pct_start=recipe.warmup,
+            total_steps=total,
+            pct_start=rising / total,
             div_factor=10,
             final_div_factor=100,
         )

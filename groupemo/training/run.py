@@ -126,8 +126,8 @@ class Run:
         """
         if (self.folder / "history.csv").exists():
             there = Run.open(self.folder)
-            self._refuse("recipe", self.recipe.differences(there.recipe))
-            self._refuse("faces", _differences(self.data, there.data))
+            self._refuse("another recipe", self.recipe.differences(there.recipe))
+            self._refuse("other faces", _differences(self.data, there.data))
             return
         write_atomically(self.folder / "recipe.json", self.recipe.to_json().encode())
         write_atomically(
@@ -146,7 +146,7 @@ class Run:
     def _refuse(self, what: str, differences: Sequence[str]) -> None:
         if differences:
             raise OptionError(
-                f"{self.folder}: holds a training with another {what}: {'; '.join(differences)}."
+                f"{self.folder}: holds a training with {what}: {'; '.join(differences)}."
                 " Choose another folder, or go on with what that one was begun with"
             )
 
