@@ -15,6 +15,7 @@ from .evaluation import load_evaluation as load_evaluation
 from .evaluation import score as score
 from .faces import Faces as Faces
 from .images import read_photo as read_photo
+from .importing import import_model as import_model
 from .label_csv import load_labels as load_labels
 from .label_csv import save_labels as save_labels
 from .label_formats import export_labels as export_labels

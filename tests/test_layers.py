@@ -15,7 +15,7 @@ FLOORS = [
     " matching environment metrics",
     "plugins catalog models detectors backends crops samples calibration traits",
     "engine scores detections difference figures slices planning ablation",
-    "pipeline evaluation comparison standing testing",
+    "pipeline evaluation comparison standing testing importing",
     "drawing export plots report robustness training",
     "cli demo doctor __main__",
 ]

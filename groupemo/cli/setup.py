@@ -18,6 +18,7 @@ from groupemo.cli._console import (
     print_note,
     print_table,
 )
+from groupemo.cli.importing import import_net
 
 if TYPE_CHECKING:
     from groupemo.doctor import Check
@@ -27,6 +28,8 @@ __all__ = ["doctor", "models", "samples"]
 
 models = typer.Typer(no_args_is_help=True, help="Model files: list, get, check and find them.")
 samples = typer.Typer(no_args_is_help=True, help="Sample photos: list and get them.")
+
+models.command("import")(import_net)
 
 Names = Annotated[
     list[str] | None,

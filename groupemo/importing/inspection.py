@@ -1,0 +1,255 @@
+"""What an ONNX file says of itself, what is said of it, and what only running it shows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from groupemo.backends._description import CHANNELS, LAYOUTS, Description
+from groupemo.backends.onnx import Onnx
+from groupemo.errors import ModelError, OptionError
+from groupemo.faces import Faces
+from groupemo.models.session import open_session, run
+
+__all__ = ["Fact", "Inspection", "inspect"]
+
+FACES = 32
+"""Made faces that a net is tried on: a batch."""
+
+FIELDS = tuple(each.name for each in fields(Description))
+
+Source = Literal["read", "given", "assumed", "seen"]
+
+
+@dataclass(frozen=True)
+class Fact:
+    """Something known of a net.
+
+    Parameters
+    ----------
+    name, value : str
+    known : {"read", "given", "assumed", "seen"}
+        Read from the file, given by the user, taken for granted because nothing
+        says otherwise, or seen when the net ran.
+    """
+
+    name: str
+    value: str
+    known: Source
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What is known of a net.
+
+    Parameters
+    ----------
+    description : Mapping
+        A value for each field of `Description`.
+    facts : tuple of Fact
+    assumptions : tuple of str
+        What to make sure of, each a sentence.
+    """
+
+    description: Mapping[str, Any]
+    facts: tuple[Fact, ...]
+    assumptions: tuple[str, ...]
+
+
+def inspect(net: Path, name: str, given: Mapping[str, Any]) -> Inspection:
+    """Complete the description of an ONNX file, and try it on made faces.
+
+    Parameters
+    ----------
+    net : path
+        The ONNX file.
+    name : str
+        What to call it in errors.
+    given : Mapping
+        Fields of `Description`; they are not doubted unless the net contradicts them.
+
+    Raises
+    ------
+    OptionError
+        If something must be said that neither the file nor `given` says.
+    ModelError
+        If the net is no classifier of pictures, or not as described.
+    """
+    unknown = [field for field in given if field not in FIELDS]
+    if unknown:
+        raise OptionError(f"{name}: no option {unknown[0]!r}; known: {', '.join(FIELDS)}")
+    session = open_session(net)
+    known: dict[str, Any] = dict(given)
+    known.setdefault("color", _color(name, session))
+    if "classes" not in known:
+        raise OptionError(_ask_for_classes(name, session))
+    try:
+        backend = Onnx(model=net, **{**known, "output": "logits"})
+    except (ModelError, OptionError) as error:
+        raise type(error)(str(error).replace(str(net), name)) from error
+    values = _answers(backend, session)
+    known["output"] = _output(name, values, known.get("output"))
+    layout, *size = _layout_and_size(backend.shape, known)
+    known |= {"layout": layout, "size": size}
+    complete = Description(**known)
+    description = {field: getattr(complete, field) for field in FIELDS}
+    return Inspection(
+        description,
+        tuple(_facts(net, backend, description, given)),
+        tuple(_assumptions(description, given, values)),
+    )
+
+
+def _dims(session: Any) -> list[int | None]:
+    shape = session.get_inputs()[0].shape
+    return [dim if isinstance(dim, int) else None for dim in shape]
+
+
+def _color(name: str, session: Any) -> str:
+    """Return the colours that fit the graph's channels; of two orders the usual one."""
+    dims = _dims(session)
+    sides = {dims[axis] for axis in LAYOUTS.values()} if len(dims) == 4 else set()
+    fitting = [color for color, channels in (("gray", 1), ("rgb", 3)) if channels in sides]
+    if len(fitting) != 1:
+        raise OptionError(
+            f"{name}: its input is {dims}, which does not say how many channels it takes: say"
+            f" color, one of {', '.join(CHANNELS)}"
+        )
+    return fitting[0]
+
+
+def _ask_for_classes(name: str, session: Any) -> str:
+    shape = session.get_outputs()[0].shape
+    count = f"{shape[-1]} " if shape and isinstance(shape[-1], int) else ""
+    return (
+        f"{name}: nothing says what its {count}outputs mean: name them in order, such as"
+        " --classes angry,disgust,fear,happy,sad,surprise,neutral (FER2013's order; ask whoever"
+        " trained it)"
+    )
+
+
+def _made_faces() -> NDArray[np.uint8]:
+    """Return pictures with broad lights and shadows, shape (n, 64, 64, 3): no faces of anybody."""
+    coarse = np.random.default_rng(7).integers(0, 256, (FACES, 5, 5, 3), dtype=np.uint8)
+    return np.stack([cv2.resize(each, (64, 64), interpolation=cv2.INTER_CUBIC) for each in coarse])
+
+
+def _answers(backend: Onnx, session: Any) -> NDArray[np.float64]:
+    """Return the bare outputs on made faces, shape (n, k)."""
+    inputs = np.concatenate(
+        [backend.prepare(face, Faces([[0, 0, 64, 64]])) for face in _made_faces()]
+    )
+    dtype = {"tensor(float16)": np.float16, "tensor(double)": np.float64}
+    typed = inputs.astype(dtype.get(session.get_inputs()[0].type, np.float32))
+    parts = [
+        run(session, typed[start : start + backend.batch])[0]
+        for start in range(0, FACES, backend.batch)
+    ]
+    return np.concatenate(parts).reshape(FACES, -1).astype(np.float64)
+
+
+def _output(name: str, values: NDArray[np.float64], said: str | None) -> str:
+    """Return whether outputs are probabilities or logits."""
+    if not np.isfinite(values).all():
+        raise ModelError(f"{name}: on made faces it answers NaN or infinity: is it whole?")
+    sums = (values >= 0).all() and np.allclose(values.sum(axis=1), 1, atol=1e-3)
+    seen = "probs" if sums else "logits"
+    if said not in (None, seen):
+        does = "sum" if sums else "do not sum"
+        raise OptionError(f"{name}: its outputs {does} to 1: they are {seen}, not {said}")
+    return seen
+
+
+def _layout_and_size(shape: tuple[int, ...], known: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return layout, height and width of an input of this shape."""
+    channels = CHANNELS[known["color"]]
+    fitting = [layout for layout, axis in LAYOUTS.items() if shape[axis - 1] == channels]
+    layout = fitting[0] if len(fitting) == 1 else known.get("layout", fitting[0])
+    return (layout, *(shape[1:] if layout == "nchw" else shape[:2]))
+
+
+def _facts(
+    net: Path, backend: Onnx, description: Mapping[str, Any], given: Mapping[str, Any]
+) -> list[Fact]:
+    def fact(name: str, value: str, *of: str, otherwise: Source) -> Fact:
+        return Fact(name, value, "given" if any(field in given for field in of) else otherwise)
+
+    height, width = description["size"]
+    low, high = description["range"]
+    scaling = f"0..255 to {low:g}..{high:g}"
+    if (description["mean"], description["std"]) != (0.0, 1.0):
+        scaling += (
+            f", then minus {_spelled(description['mean'])}, over {_spelled(description['std'])}"
+        )
+    color = description["color"]
+    crop = f"box plus {description['margin']:g} of its sides" + ", square" * description["square"]
+    return [
+        fact("Size", f"{height} x {width}", "size", otherwise="read"),
+        fact("Colour", color, "color", otherwise="read" if color == "gray" else "assumed"),
+        fact("Layout", description["layout"], "layout", otherwise="read"),
+        fact("Scaling", scaling, "range", "mean", "std", otherwise="assumed"),
+        fact("Crop", crop, "margin", "square", otherwise="assumed"),
+        fact("Classes", ", ".join(description["classes"]), "classes", otherwise="read"),
+        Fact("Outputs", description["output"], "seen"),
+        Fact("Parameters", f"{_parameters(net):,}", "read"),
+        Fact("Bytes", f"{net.stat().st_size:,}", "read"),
+        Fact("Time", f"{_milliseconds(backend):.2f} ms a face", "seen"),
+    ]
+
+
+def _assumptions(
+    description: Mapping[str, Any], given: Mapping[str, Any], values: NDArray[np.float64]
+) -> list[str]:
+    """Return what a wrong guess would spoil without a word."""
+    told = []
+    if not {"range", "mean", "std"} & set(given):
+        told.append(
+            "Pixels are taken to go in as 0..1: nothing says so. If it was trained on 0..255, say"
+            " --range 0,255; on -1..1, --range -1,1."
+        )
+    if description["color"] == "rgb" and "color" not in given:
+        told.append("Its three channels are taken for red, green, blue: if blue is first, bgr.")
+    if not {"margin", "square"} & set(given):
+        told.append(
+            "Faces are cut as the detector boxes them; if it was trained on wider cuts, say"
+            " --margin."
+        )
+    if description["output"] == "logits" and ((values >= 0) & (values <= 1)).all():
+        told.append(
+            "Its outputs lie in 0..1 and do not sum to 1: perhaps a sigmoid a class, which is read"
+            " as logits here."
+        )
+    if np.ptp(values, axis=0).max() < 1e-4:
+        told.append("It answers the same on every made face: is the scaling right?")
+    return told
+
+
+def _spelled(value: Any) -> str:
+    return ", ".join(f"{each:g}" for each in np.ravel(value))
+
+
+def _parameters(net: Path) -> int:
+    """Return how many numbers of the file are fractions: those a net learns."""
+    real = {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE}
+    tensors = onnx.load(net).graph.initializer
+    return sum(int(np.prod(each.dims)) for each in tensors if each.data_type in real)
+
+
+def _milliseconds(backend: Onnx) -> float:
+    """Return the shortest of a few times, on one thread, a face of a batch."""
+    rows = np.random.default_rng(7).random((backend.batch, *backend.shape), np.float32)
+
+    def once() -> float:
+        began = time.perf_counter()
+        backend.answer(rows)
+        return 1000 * (time.perf_counter() - began) / len(rows)
+
+    return min(once() for _ in range(5))

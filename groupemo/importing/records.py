@@ -1,0 +1,56 @@
+"""What stands beside an imported net: its description for programs, and for readers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from groupemo._version import __version__
+from groupemo.importing.inspection import Inspection
+from groupemo.importing.kinds import Kind
+
+__all__ = ["spell_card", "spell_description"]
+
+
+def spell_description(found: Inspection, kind: Kind, origin: Sequence[str]) -> str:
+    """Return the text of net.toml: where the net comes from, and the fields of `Description`."""
+    lines = [f"# Imported by groupemo {__version__} from {kind}:", *(f"# {one}" for one in origin)]
+    # JSON's lists, numbers, words and truths are those of TOML
+    lines += [f"{name} = {json.dumps(value)}" for name, value in found.description.items()]
+    return "\n".join(lines) + "\n"
+
+
+def spell_card(found: Inspection, kind: Kind, origin: Sequence[str], folder: Path) -> str:
+    """Return the text of card.md: what is known, how, and what is not."""
+    rows = [f"| {fact.name} | {fact.value} | {fact.known} |" for fact in found.facts]
+    assumed = [f"- {one}" for one in found.assumptions] or ["- Nothing."]
+    return "\n".join(
+        [
+            f"# {folder.name}",
+            "",
+            f"An emotion net, imported by groupemo {__version__} from {kind}:",
+            "",
+            *(f"- {one}" for one in origin),
+            "",
+            "| What | Value | How it is known |",
+            "|---|---|---|",
+            *rows,
+            "",
+            "## Make sure of",
+            "",
+            *assumed,
+            "",
+            "## Not known",
+            "",
+            "- What it was trained on, by whom, and under which licence: write it here.",
+            "- How often it is right. On photos with labels:",
+            "",
+            "```bash",
+            f"groupemo evaluate photos/ labels.csv -b onnx:model={folder / 'net.onnx'}",
+            "```",
+            "",
+            "It tells perceived expressions apart, the look of a face; not what anybody feels.",
+            "",
+        ]
+    )
