@@ -139,7 +139,7 @@ def write_faces(
         file.attrs.update(
             format=FORMAT, side=side, channels=channels, classes=list(EMOTIONS), mean=mean, std=std
         )
-        file["provenance"] = json.dumps(provenance)
+        file.create_dataset("provenance", data=json.dumps(provenance), track_times=False)
     return Path(path)
 
 
@@ -315,9 +315,11 @@ def split_by_photo(
     _, group, sizes = np.unique(
         _groups(file.photos, file.digests), return_inverse=True, return_counts=True
     )
-    order = np.random.default_rng(seed).permutation(len(sizes))
-    chosen = np.zeros(len(sizes), bool)
-    chosen[order] = np.cumsum(sizes[order]) - sizes[order] / 2 < share * len(file)
+    taken, chosen = 0, np.zeros(len(sizes), bool)
+    for one in np.random.default_rng(seed).permutation(len(sizes)):
+        if taken + sizes[one] / 2 < share * len(file):  # nearer to the share with it than without
+            chosen[one] = True
+            taken += sizes[one]
     valid = chosen[group]
     if valid.all() or not valid.any():
         raise OptionError(
