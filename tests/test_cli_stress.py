@@ -48,6 +48,7 @@ def test_it_prints_and_writes(asked, tmp_path):
     assert set(table["kind"]) == {"undisturbed", "size", "shift"}
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "half_lives.csv",
+        "manifest.json",
         "stress.csv",
         "stress.md",
         "stress.png",

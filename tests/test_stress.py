@@ -1,5 +1,7 @@
 """Robustness curves on scenes whose every answer can be worked out by hand."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -386,6 +388,9 @@ def test_save_writes_tables_page_and_picture(found, tmp_path):
     saved = pd.read_csv(page.with_name("stress.csv"))
     pd.testing.assert_frame_equal(saved, found.table())
     assert len(pd.read_csv(page.with_name("half_lives.csv"))) == 2 * 5
+    manifest = json.loads(page.with_name("manifest.json").read_text())
+    assert (manifest["faces"], manifest["photos"], manifest["seed"]) == (24, 6, 0)
+    assert list(manifest["backends"]) == ["bright", "centred"]
     assert page.with_name("stress.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -59,6 +59,8 @@ class Stress:
         With a labelled face whose expression is known.
     photo, labels, sides : np.ndarray, shape=(n,)
         Of each face: the photo it is in, its label, and its side in pixels.
+    provenance : mapping of str to mapping
+        Each backend's class, options, model files with their SHA-256, and version.
     draws, seed : int
         Of the bootstrap.
     """
@@ -69,6 +71,7 @@ class Stress:
     photo: NDArray[np.int64]
     labels: NDArray[np.int64]
     sides: Floats
+    provenance: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     draws: int = DRAWS
     seed: int = 0
 
@@ -152,7 +155,7 @@ class Stress:
         return float(self._chance[figure][0][0]) if figure in self._chance else math.nan
 
     def save(self, folder: str | Path) -> Path:
-        """Write stress.csv, half_lives.csv, stress.png and stress.md; return the last.
+        """Write stress.csv, half_lives.csv, manifest.json, stress.png, stress.md; return the last.
 
         Raises
         ------

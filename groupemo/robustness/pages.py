@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from groupemo.environment import versions
 from groupemo.files import write_atomically
 from groupemo.plots import plot_robustness
 from groupemo.plots.robustness import png
@@ -25,10 +27,19 @@ Floats = NDArray[np.float64]
 
 
 def write(found: Stress, folder: str | Path) -> Path:
-    """Write stress.csv, half_lives.csv, stress.png and stress.md; return the last."""
+    """Write tables, manifest, picture and page, each file whole; return the page."""
     target = Path(folder)
     write_atomically(target / "stress.csv", found.table().to_csv(index=False).encode())
     write_atomically(target / "half_lives.csv", found.half_lives().to_csv(index=False).encode())
+    manifest = {
+        "faces": len(found.labels),
+        "photos": len(found.photos),
+        "draws": found.draws,
+        "seed": found.seed,
+        "backends": found.provenance,
+        "versions": versions(),
+    }
+    write_atomically(target / "manifest.json", json.dumps(manifest, indent=2).encode())
     write_atomically(target / "stress.png", png(plot_robustness(found).figure))
     text = f"{markdown(found)}\n![Accuracy against each disturbance](stress.png)\n"
     return write_atomically(target / "stress.md", text.encode())

@@ -57,8 +57,8 @@ def stress(
     backends : sequence of str or Backend
         Specs or objects.
     kinds : iterable of str, or mapping of str to sequence of float, optional
-        Of `groupemo.disturbances.DISTURBANCES`, all unless told otherwise; with their
-        levels where others are wanted than each kind's own.
+        Of `groupemo.robustness.DISTURBANCES`, all unless told otherwise; with levels
+        where others are wanted than each kind's own.
     workers : int, optional
         Threads; by default one for each core.
     progress : bool, optional
@@ -97,15 +97,16 @@ def stress(
     reader = _Reader(steps, truth.sha256, known, seed, max_pixels)
     parts = list(_read_all(reader, found, [engine.backends for engine in engines], progress))
     faces = [known[photo.name] for photo in found]
-    names = [loaded.label for loaded in engines[0].backends]
+    loaded = engines[0].backends
     answers = np.concatenate(parts, axis=2)
     return Stress(
         steps,
-        dict(zip(names, answers, strict=True)),
+        {one.label: rows for one, rows in zip(loaded, answers, strict=True)},
         tuple(photo.name for photo in found),
         np.repeat(np.arange(len(found)), [len(each) for each in faces]),
         np.concatenate([each.labels for each in faces]),
         face_side(np.concatenate([each.boxes for each in faces])),
+        {one.label: one.provenance for one in loaded},
         draws,
         seed,
     )
