@@ -146,7 +146,7 @@ class Learner:
             for name, part in self._parts().items():
                 part.load_state_dict(kept[name])
             run.history[:] = kept["history"]
-        except (KeyError, ValueError, RuntimeError) as error:
+        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise ModelError(
                 f"{path}: not a checkpoint of this net ({error}): remove it to begin again"
             ) from error

@@ -83,7 +83,7 @@ class Run:
             recipe = Recipe.from_json((where / "recipe.json").read_text(encoding="utf-8"))
             data = json.loads((where / "data.json").read_text(encoding="utf-8"))
             rows = _parse((where / "history.csv").read_text(encoding="utf-8"))
-        except (OSError, ValueError, OptionError) as error:
+        except (OSError, ValueError, KeyError, TypeError, OptionError) as error:
             raise ModelError(f"{where}: not the folder of a training: {error}") from error
         return cls(where, recipe, data, rows)
 
