@@ -42,7 +42,7 @@ figures do not say: [docs/robustness.md](../docs/robustness.md).
   `fer`'s margin of 10 pixels is two fifths of the face; around it stands as much again that repeats
   the cell's edge, so that shifts, scales and margins have pixels to reach. A backend that adds a
   margin sees this border: undisturbed figures are not those of [backends.md](backends.md), where a
-  cell is the crop.
+  cell is the crop. JPEG and noise act on the enlarged cell, and so do less than on a small face.
 - *Faces in photos*: `collages` (gray web faces, balanced classes, coarse labels) and
   `group_emotion_real9`, the labelled boxes.
 - `--cells` and `--photos` take a sample, the same each time: of the cells, and of each folder.

@@ -233,7 +233,8 @@ DISTURBANCES: Mapping[str, Disturbance] = MappingProxyType(
             4, 512, None, ratio=True,
         ),
         "blur": Disturbance(
-            "blur, sigma in sides of the face", blur, (0, 0.02, 0.04, 0.06, 0.08, 0.12, 0.16), 0, 1
+            "blur, sigma in sides of the face", blur,
+            (0, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.16), 0, 1,
         ),
         "jpeg": Disturbance(
             "JPEG quality (100: not saved again)", jpeg, (5, 10, 20, 30, 50, 75, 100),
