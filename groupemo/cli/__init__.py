@@ -18,6 +18,7 @@ from groupemo.cli import (
     calibration,
     comparison,
     evaluation,
+    export_net,
     photos,
     planning,
     preparation,
@@ -112,6 +113,7 @@ app.command()(stress.stress)
 app.command()(calibration.calibrate)
 app.command()(preparation.prepare)
 app.command()(training.train)
+app.command()(export_net.export)
 app.command()(evaluation.demo)
 app.add_typer(setup.models, name="models")
 app.add_typer(setup.samples, name="samples")

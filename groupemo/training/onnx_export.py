@@ -31,7 +31,7 @@ import math
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -49,10 +49,25 @@ from groupemo.backends._description import Description
 from groupemo.emotions import EMOTIONS
 from groupemo.errors import ModelError, OptionError
 from groupemo.files import write_atomically
+from groupemo.metrics.answers import Answers
+from groupemo.metrics.scaling import fit_scaling
 from groupemo.models.session import open_session
 from groupemo.models.session import run as run_session
+from groupemo.training.data import Data
+from groupemo.training.feed import majority
+from groupemo.training.run import Run
+from groupemo.training.validation import predict
 
-__all__ = ["PRECISIONS", "TOLERANCES", "Exported", "Precision", "answer", "export"]
+__all__ = [
+    "PRECISIONS",
+    "TOLERANCES",
+    "Exported",
+    "Precision",
+    "answer",
+    "export",
+    "export_run",
+    "validated",
+]
 
 Precision = Literal["float32", "float16", "int8"]
 
@@ -86,6 +101,7 @@ class Exported:
     ----------
     path : Path
     precision : str
+    temperature : float
     bytes : int
     sha256 : str
     faces : int
@@ -102,6 +118,7 @@ class Exported:
 
     path: Path
     precision: str
+    temperature: float
     bytes: int
     sha256: str
     faces: int
@@ -217,6 +234,110 @@ def answer(path: str | Path, faces: NDArray[np.uint8]) -> Floats:
     """
     session = open_session(Path(path))
     return _in_batches(lambda inputs: run_session(session, inputs)[0], faces)
+
+
+def export_run(
+    run: Run,
+    *,
+    precision: Precision = "float32",
+    temperature: float | None = None,
+    licence: str = "not stated",
+) -> tuple[Exported, ...]:
+    """Write the net of a training's best epoch to its folder.
+
+    Parameters
+    ----------
+    run : Run
+        Its files of faces have to be where they were.
+    precision : {"float32", "float16", "int8"}
+        Of `net.onnx`; for "int8" that is float32, and `net.int8.onnx` stands beside it.
+    temperature : float, optional
+        If not given, the one that makes the cross-entropy of the validated faces with a
+        majority least (`groupemo.metrics.scaling`); 1 where there is none.
+    licence : str
+        The terms of the net, written into the file.
+
+    Returns
+    -------
+    tuple of Exported
+        One a file; compared, and judged against majorities, on the validated faces.
+
+    Raises
+    ------
+    LabelError, OptionError
+        If the faces are not there, or are others by now.
+    ModelError, OutputError
+        As `export`; or if no epoch is done.
+    """
+    if precision not in PRECISIONS:
+        raise OptionError(f"precision is {precision!r}: expected one of {', '.join(PRECISIONS)}")
+    with ExitStack() as stack:
+        data = validated(stack, run)
+        net, valid = run.load_net(), data.validated
+        labels = majority(valid.votes)
+        if temperature is None:
+            temperature = _fitted(predict(net, valid), labels)
+        learned = data.learned
+        chosen = np.random.default_rng(run.recipe.seed).permutation(len(learned))
+        options = {
+            "side": valid.file.side,
+            "channels": valid.file.channels,
+            "temperature": temperature,
+            "faces": np.concatenate([*valid.in_order()]),
+            "labels": labels,
+            "margin": learned.file.provenance.get("options", {}).get("margin", 0.0),
+            "metadata": {
+                "architecture": run.recipe.architecture,
+                "seed": str(run.recipe.seed),
+                "epoch": str(run.best_epoch),
+                "training_faces_sha256": learned.file.sha256,
+                "licence": licence,
+            },
+        }
+        plain: Precision = "float32" if precision == "int8" else precision
+        files = [export(net, run.folder / "net.onnx", precision=plain, **options)]
+        if precision == "int8":
+            sample = learned.file.faces[np.sort(learned.rows[chosen[:CALIBRATION_FACES]])]
+            path = run.folder / "net.int8.onnx"
+            files.append(export(net, path, precision="int8", calibration_faces=sample, **options))
+    return tuple(files)
+
+
+def validated(stack: ExitStack, run: Run) -> Data:
+    """Return the faces a net learned from and was validated on, as they were then.
+
+    Parameters
+    ----------
+    stack : ExitStack
+        Closes the files.
+    run : Run
+
+    Raises
+    ------
+    LabelError
+        If a file is not there.
+    OptionError
+        If it holds other faces by now.
+    """
+    paths = [run.data[name]["path"] for name in ("faces", "valid")]
+    data = Data.open(stack, paths[0], paths[1] if paths[1] != paths[0] else None, run.recipe)
+    for name, feed in (("faces", data.learned), ("valid", data.validated)):
+        if feed.file.sha256 != run.data[name]["sha256"]:
+            raise OptionError(
+                f"{feed.file.path}: not the faces of {run.folder} any more: the checksum differs;"
+                " put the file back, or train again"
+            )
+    return data
+
+
+def _fitted(probs: Floats, labels: NDArray[np.int64]) -> float:
+    """Return the temperature that fits the labelled faces best, to four digits."""
+    known = np.flatnonzero(labels >= 0)
+    if not len(known):
+        return 1.0
+    answers = Answers(np.arange(len(known)), len(known), labels[known], probs[known])
+    scale, _ = fit_scaling(answers, "temperature")
+    return float(f"{1 / scale[0]:.4g}")
 
 
 def as_inputs(faces: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -369,7 +490,7 @@ def _tell(model: onnx.ModelProto, metadata: Mapping[str, str]) -> None:
 
 
 def _compared(
-    net: torch.nn.Module,
+    net: _WithSoftmax,
     data: bytes,
     faces: NDArray[np.uint8],
     labels: NDArray[np.int64],
@@ -392,6 +513,7 @@ def _compared(
     return Exported(
         path=target,
         precision=precision,
+        temperature=net.temperature,
         bytes=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
         faces=len(faces),
