@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 import groupemo.cli._options as opt
-from groupemo.cli._console import print_json, print_note, print_table
+from groupemo.cli._console import plain, print_json, print_note, print_table
 
 __all__ = ["import_net"]
 
@@ -137,10 +137,10 @@ def import_net(
         print_json({**asdict(net), "spec": net.spec})
         return
     rows = [(fact.name, fact.value, fact.known) for fact in net.facts]
-    print_table(f"{out}: a net from {net.kind}", ("What", "Value", "Known"), rows)
+    print_table(f"A net from {net.kind}", ("What", "Value", "Known"), rows)
     for sentence in net.assumptions:
         print_note(f"Make sure: {sentence}")
-    print_note(f"Use it as: -b {net.spec}")
+    typer.echo(plain(f"Use it as: -b {net.spec}"))  # never folded: it is to be copied
 
 
 def _numbers(name: str, text: str | None) -> Any:

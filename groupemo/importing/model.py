@@ -7,7 +7,7 @@ import tomllib
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,11 @@ from groupemo.models.resolver import sha256_of
 __all__ = ["Imported", "import_model"]
 
 NET, DESCRIPTION, CARD = "net.onnx", "net.toml", "card.md"
+
+PROGRAM = (
+    "A TorchScript file is a program. No Python ran while it was read, but its operators can read"
+    " and write files: take it from people you know."
+)
 
 
 @dataclass(frozen=True)
@@ -136,6 +141,8 @@ def import_model(
             shape = _shape(path, said)
             convert_torch(path, net, made_of=made_of, shape=shape, allow_pickle=allow_pickle)
         found = inspect(net, str(path), said)
+        if kind == "TorchScript":
+            found = replace(found, assumptions=(PROGRAM, *found.assumptions))
         origin = [f"{each.name}, SHA-256 {sha256_of(each)}" for each in (path, arrays) if each]
         text = spell_description(found, kind, origin)
         (workplace / DESCRIPTION).write_text(text, encoding="utf-8")

@@ -113,7 +113,8 @@ def _load(torch: Any, source: Path, allow_pickle: bool) -> Any:
     if allow_pickle:
         warnings.warn(f"{source}: any code in it runs now, as you asked for", stacklevel=2)
     try:
-        return torch.load(source, map_location="cpu", weights_only=not allow_pickle)
+        with _quiet():
+            return torch.load(source, map_location="cpu", weights_only=not allow_pickle)
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL ([\w.]+)", str(error))
         raise ModelError(

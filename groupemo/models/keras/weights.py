@@ -141,7 +141,7 @@ def _inside(group: h5py.Group, path: str) -> Any:
     for part in path.split("/"):
         link = place.get(part, getlink=True)
         if link is None:
-            raise KeyError(f"{group.name}/{path} is not there")
+            raise KeyError(f"{group.name}/{path}")
         if not isinstance(link, h5py.HardLink):
             raise ValueError(f"{group.name}/{path} is a link to another place: refused")
         place = place[part]
