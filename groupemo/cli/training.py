@@ -100,8 +100,9 @@ def train(
 
     Each epoch is saved, and a training that was stopped, even killed, ends with the
     same net as one that was not. The folder holds the recipe, the history and its
-    picture, and the averaged net of the best epoch, as net.onnx with net.toml, which
-    --backend onnx:model=DIR/net.onnx takes. Needs: pip install 'groupemo[train]'.
+    picture, and the averaged net of the best epoch, as net.onnx with its temperature
+    fitted, a model card and a data sheet. --backend onnx:model=DIR/net.onnx takes it.
+    Needs: pip install 'groupemo[train]'.
     """
     from groupemo.training.extra import needs_train_extra
 
@@ -113,13 +114,14 @@ def train(
         "seed": seed,
     }
     with needs_train_extra():
+        from groupemo.training.card import write_cards
         from groupemo.training.loop import train as run_training
-        from groupemo.training.products import write_products
+        from groupemo.training.onnx_export import export_run
 
     chosen = read_recipe(recipe, named, settings)
     with resumable(out / "last.pt"):
         run = run_training(faces, valid=valid, recipe=chosen, out=out, progress=None)
-        write_products(run)
+        cards = write_cards(run, export_run(run))
     if as_json:
         print_json({
             "run": run.folder, "best_epoch": run.best_epoch, "best": run.best, "data": run.data,
@@ -127,6 +129,8 @@ def train(
         })  # fmt: skip
     else:
         _print(run)
+        for path in (run.folder / "net.onnx", *cards):
+            typer.echo(plain(path))
 
 
 def read_recipe(
@@ -170,4 +174,3 @@ def _print(run: Run) -> None:
         " Cross-entropy against votes in nats; the rest on faces with a majority."
         " ECE: expected calibration error, 15 bins."
     )
-    typer.echo(plain(f"net: {run.folder / 'net.onnx'}"))
