@@ -152,7 +152,7 @@ def test_what_is_written_says_where_it_comes_from(net, tmp_path):
     assert (out / "net.onnx").read_bytes() == net.read_bytes()
     digest = hashlib.sha256(net.read_bytes()).hexdigest()
     for name in ("net.toml", "card.md"):
-        assert f"mine.onnx, SHA-256 {digest}" in (out / name).read_text()
+        assert f"'mine.onnx', SHA-256 {digest}" in (out / name).read_text()
     card = (out / "card.md").read_text()
     assert card.startswith("# my_net")
     for fact in done.facts:

@@ -43,7 +43,8 @@ def classic(keras):
             layers.MaxPooling2D(pool_size=(2, 2)),
             layers.Dropout(0.25),
         ]
-    ends = [layers.Flatten(), layers.Dense(32, activation="relu"), layers.BatchNormalization()]
+    ends = [layers.Flatten(), layers.Dense(32, activation="hard_silu"), layers.BatchNormalization()]
+    blocks = [layers.RandomFlip(), layers.Rescaling(1 / 255), layers.Normalization(), *blocks]
     return keras.Sequential(
         [layers.Input((48, 48, 1)), *blocks, *ends, layers.Dense(7, activation="softmax")]
     )
@@ -82,11 +83,13 @@ def residual(keras):
     return keras.Model(given, layers.Softmax()(layers.Dense(7)(layers.Subtract()([x, x * x]))))
 
 
-def random_weights(net):
+def random_weights(net, rng):
     """Give every array random values, also those that begin as zeros or ones."""
     for variable in net.weights:
-        values = RNG.normal(0, 0.4, variable.shape)
-        variable.assign(np.abs(values) + 0.5 if "variance" in variable.path else values)
+        spread = 2 / np.sqrt(np.prod(variable.shape[:-1])) if len(variable.shape) > 1 else 0.1
+        middle = 1 if variable.path.endswith(("gamma", "variance")) else 0
+        if variable.shape:  # all but how many pictures a Normalization has seen
+            variable.assign(middle + spread * rng.uniform(-1, 1, variable.shape))
 
 
 @pytest.fixture(scope="module", params=[classic, residual])
@@ -94,12 +97,14 @@ def saved(request, keras, tmp_path_factory):
     """Return a folder with a net in every form, pictures, and what Keras answers on them."""
     folder = tmp_path_factory.mktemp(request.param.__name__)
     net = request.param(keras)
-    random_weights(net)
+    rng = np.random.default_rng(7)
+    random_weights(net, rng)
     net.save(folder / "net.keras")
     net.save(folder / "net.h5")
     net.save_weights(folder / "net.weights.h5")
     (folder / "model.json").write_text(net.to_json())
-    pictures = RNG.uniform(0, 255 if len(net.layers) > 20 else 1, (3, *net.input_shape[1:]))
+    pictures = rng.uniform(0, 255, (3, *net.input_shape[1:]))
+    pictures[0] /= 2
     return folder, pictures, np.asarray(net.predict(pictures, verbose=0))
 
 

@@ -14,7 +14,7 @@ import onnx
 from numpy.typing import NDArray
 
 from groupemo.backends._description import CHANNELS, LAYOUTS, Description
-from groupemo.backends.onnx import Onnx
+from groupemo.backends.onnx import TYPES, Onnx
 from groupemo.errors import ModelError, OptionError
 from groupemo.faces import Faces
 from groupemo.models.session import open_session, run
@@ -147,8 +147,7 @@ def _answers(backend: Onnx, session: Any) -> NDArray[np.float64]:
     inputs = np.concatenate(
         [backend.prepare(face, Faces([[0, 0, 64, 64]])) for face in _made_faces()]
     )
-    dtype = {"tensor(float16)": np.float16, "tensor(double)": np.float64}
-    typed = inputs.astype(dtype.get(session.get_inputs()[0].type, np.float32))
+    typed = inputs.astype(TYPES[session.get_inputs()[0].type])
     parts = [
         run(session, typed[start : start + backend.batch])[0]
         for start in range(0, FACES, backend.batch)

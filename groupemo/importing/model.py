@@ -143,7 +143,7 @@ def import_model(
         found = inspect(net, str(path), said)
         if kind == "TorchScript":
             found = replace(found, assumptions=(PROGRAM, *found.assumptions))
-        origin = [f"{each.name}, SHA-256 {sha256_of(each)}" for each in (path, arrays) if each]
+        origin = [f"{each.name!r}, SHA-256 {sha256_of(each)}" for each in (path, arrays) if each]
         text = spell_description(found, kind, origin)
         (workplace / DESCRIPTION).write_text(text, encoding="utf-8")
         text = spell_card(found, kind, origin, folder)
@@ -176,15 +176,15 @@ def _folder(folder: Path, force: bool) -> Iterator[Path]:
     """Give a folder under another name, and give it the right one when all went well."""
     if folder.exists() and not force:
         raise OutputError(f"{folder}: there already: say another folder, or --force to replace it")
-    if folder.exists():
-        others = [] if not folder.is_dir() else sorted({each.name for each in folder.iterdir()})
-        foreign = [name for name in others if name not in (NET, DESCRIPTION, CARD)]
-        if foreign or not folder.is_dir():
-            raise OutputError(
-                f"{folder}: not made by an import ({', '.join(foreign[:3]) or 'a file'}): say"
-                " another folder"
-            )
-    workplace = folder.with_name(f".{uuid.uuid4().hex[:16]}")
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder}: a file: say a folder")
+    held = sorted(each.name for each in folder.iterdir()) if folder.exists() else []
+    foreign = [name for name in held if name not in (NET, DESCRIPTION, CARD)]
+    if foreign:
+        raise OutputError(
+            f"{folder}: not made by an import ({', '.join(foreign[:3])}): say another folder"
+        )
+    workplace = folder.absolute().with_name(f".{uuid.uuid4().hex[:16]}")
     try:
         workplace.mkdir(parents=True)
         try:

@@ -92,15 +92,13 @@ def _build(architecture: Architecture, arrays: Arrays) -> onnx.ModelProto:
     graph = Graph()
     tensors = {architecture.input: graph.channels_first(Tensor("input", picture=False))}
     sorter = TopologicalSorter({layer.output: layer.inputs for layer in architecture.layers})
-    for name in sorter.static_order():
-        if name != architecture.input:
-            layer = layers[name]
-            inputs = [tensors[each] for each in layer.inputs]
-            try:
-                own = _checked(layer, weights.get(layer.path, ()))
-                tensors[name] = apply_layer(graph, layer, inputs, own)
-            except (ValueError, KeyError, TypeError, IndexError) as error:
-                raise ValueError(f"layer {layer.name!r}: {_told(error)}") from error
+    for layer in (layers[name] for name in sorter.static_order() if name != architecture.input):
+        inputs = [tensors[name] for name in layer.inputs]
+        try:
+            own = _checked(layer, weights.get(layer.path, ()))
+            tensors[layer.output] = apply_layer(graph, layer, inputs, own)
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            raise ValueError(f"layer {layer.name!r}: {_told(error)}") from error
     output = graph.channels_last(tensors[architecture.output])
     return graph.finish(architecture.shape, output)
 
@@ -112,7 +110,7 @@ def _checked(layer: Layer, arrays: Sequence[NDArray[np.float32]]) -> Sequence[ND
         raise ValueError(f"it has {len(arrays)} arrays of weights, expected {expected}")
     fields = ("filters", "nb_filter", "units", "output_dim")
     width = next((layer.config[field] for field in fields if field in layer.config), None)
-    if expected and width not in (None, arrays[-1].shape[-1]):
+    if expected and width is not None and width != arrays[-1].shape[-1]:
         raise ValueError(f"its weights are {arrays[-1].shape[-1]} wide, expected {width}")
     return arrays
 
@@ -128,8 +126,9 @@ def _open(source: Path, weights: Path | None) -> Iterator[tuple[Any, h5py.File]]
                 raise ValueError(
                     "it holds weights alone: import the net's model.json, with these as weights"
                 )
-            with _weights(weights or source) as arrays:
-                yield json.loads(file.attrs["model_config"]), arrays
+            config = json.loads(file.attrs["model_config"])
+        with _weights(weights or source) as arrays:
+            yield config, arrays
     elif start.startswith(b"PK"):
         with zipfile.ZipFile(source) as archive:
             config = json.loads(_member(archive, "config.json", LARGEST_CONFIG))
@@ -151,7 +150,8 @@ def _weights(place: Path | io.BytesIO) -> Iterator[h5py.File]:
     try:
         file = h5py.File(place)
     except OSError as error:
-        raise ValueError(f"its weights are no HDF5 that can be read: {error}") from error
+        name = f" {place}" if isinstance(place, Path) else ""
+        raise ValueError(f"its weights{name} are no HDF5 that can be read: {error}") from error
     with file:
         yield file
 

@@ -113,7 +113,6 @@ def apply_layer(graph: Graph, layer: Layer, inputs: Sequence[Tensor], arrays: Ar
     if layer.kind not in LAYERS:
         raise ValueError(f"it is a {layer.kind}; known are {', '.join(LAYERS)}")
     _only(layer.config, "data_format", None, "channels_last", "default")
-    _only(layer.config, "mode", None, 0, "concat", "sum", "mul", "ave", "max")
     if len({one.picture for one in inputs}) > 1:
         raise ValueError("it takes a picture and a row: not supported")
     return LAYERS[layer.kind](Call(graph, layer.config, inputs, arrays))
@@ -161,6 +160,8 @@ ACTIVATIONS: dict[str, Callable[[Graph, Tensor], Tensor]] = {
     "relu": lambda graph, x: graph.put("Relu", x),
     "relu6": lambda graph, x: _at_most(graph, graph.put("Relu", x), 6),
     "leaky_relu": lambda graph, x: graph.put("LeakyRelu", x, alpha=0.2),
+    "hard_silu": lambda graph, x: graph.put("Mul", x, _hard_sigmoid(graph, x)),
+    "hard_swish": lambda graph, x: graph.put("Mul", x, _hard_sigmoid(graph, x)),
     "elu": lambda graph, x: graph.put("Elu", x, alpha=1.0),
     "selu": lambda graph, x: graph.put("Selu", x),
     "sigmoid": lambda graph, x: graph.put("Sigmoid", x),
@@ -179,6 +180,11 @@ def _activated(call: Call, x: Tensor) -> Tensor:
     if not isinstance(name, str) or name not in ACTIVATIONS:
         raise ValueError(f"its activation is {name!r}; known are {', '.join(ACTIVATIONS)}")
     return ACTIVATIONS[name](call.graph, x)
+
+
+def _hard_sigmoid(graph: Graph, x: Tensor) -> Tensor:
+    """Return relu6(x + 3) / 6, Keras 3's; by itself it is not known, for Keras 2 had another."""
+    return graph.put("HardSigmoid", x, alpha=1 / 6, beta=0.5)
 
 
 def _at_most(graph: Graph, x: Tensor, limit: float) -> Tensor:
@@ -245,6 +251,7 @@ def _dense(call: Call) -> Tensor:
 
 def _batch_norm(call: Call) -> Tensor:
     _only_channels(call)
+    _only(call.config, "mode", None, 0)  # Keras 1 had others
     learned, neutral = iter(call.arrays), np.ones_like(call.arrays[-1])
     gamma = next(learned) if call.config.get("scale", True) else neutral
     beta = next(learned) if call.config.get("center", True) else 0 * neutral
