@@ -58,7 +58,7 @@ def export(
 
     run = Run.open(folder)
     files = export_run(run, precision=precision, temperature=temperature, licence=licence)  # type: ignore[arg-type]
-    cards = write_cards(run, files, licence=licence)
+    cards = write_cards(run, files)
     if as_json:
         print_json({"files": [asdict(file) for file in files], "cards": list(cards)})
     else:

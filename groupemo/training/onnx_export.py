@@ -114,6 +114,8 @@ class Exported:
         Faces whose label was given; the next two stand on them, NaN where there is none.
     accuracy_before, accuracy_after : float
         Of PyTorch and of the file.
+    metadata : mapping of str to str
+        What the file says of itself.
     """
 
     path: Path
@@ -127,6 +129,7 @@ class Exported:
     labelled: int
     accuracy_before: float
     accuracy_after: float
+    metadata: Mapping[str, str]
 
 
 def export(
@@ -197,22 +200,20 @@ def export(
         _halve_weights(model)
     elif precision == "int8" and calibration_faces is not None:
         model = _quantized(model, as_inputs(calibration_faces))
-    _tell(
-        model,
-        {
-            "classes": ",".join(about.classes),
-            "side": str(side),
-            "color": about.color,
-            "temperature": repr(float(temperature)),
-            "precision": precision,
-            "groupemo": __version__,
-            **(metadata or {}),
-        },
-    )
+    told = {
+        "classes": ",".join(about.classes),
+        "side": str(side),
+        "color": about.color,
+        "temperature": repr(float(temperature)),
+        "precision": precision,
+        "groupemo": __version__,
+        **(metadata or {}),
+    }
+    _tell(model, told)
     shown = faces if faces is not None and len(faces) >= sum(BATCHES) else _noise(channels, side)
     known = labels if shown is faces and labels is not None else np.full(len(shown), -1)
     data = model.SerializeToString()
-    exported = _compared(whole, data, shown, known, target, precision)
+    exported = _compared(whole, data, shown, known, target, told)
     write_atomically(target.with_suffix(".toml"), _toml(about).encode())
     write_atomically(target, data)
     return exported
@@ -273,12 +274,18 @@ def export_run(
         raise OptionError(f"precision is {precision!r}: expected one of {', '.join(PRECISIONS)}")
     with ExitStack() as stack:
         data = validated(stack, run)
-        net, valid = run.load_net(), data.validated
+        net, learned, valid = run.load_net(), data.learned, data.validated
         labels = majority(valid.votes)
+        metadata = {
+            "architecture": run.recipe.architecture,
+            "seed": str(run.recipe.seed),
+            "epoch": str(run.best_epoch),
+            "training_faces_sha256": learned.file.sha256,
+            "licence": licence,
+        }
         if temperature is None:
             temperature = _fitted(predict(net, valid), labels)
-        learned = data.learned
-        chosen = np.random.default_rng(run.recipe.seed).permutation(len(learned))
+            metadata["temperature_fitted_on_sha256"] = valid.file.sha256
         options = {
             "side": valid.file.side,
             "channels": valid.file.channels,
@@ -286,18 +293,13 @@ def export_run(
             "faces": np.concatenate([*valid.in_order()]),
             "labels": labels,
             "margin": learned.file.provenance.get("options", {}).get("margin", 0.0),
-            "metadata": {
-                "architecture": run.recipe.architecture,
-                "seed": str(run.recipe.seed),
-                "epoch": str(run.best_epoch),
-                "training_faces_sha256": learned.file.sha256,
-                "licence": licence,
-            },
+            "metadata": metadata,
         }
         plain: Precision = "float32" if precision == "int8" else precision
         files = [export(net, run.folder / "net.onnx", precision=plain, **options)]
         if precision == "int8":
-            sample = learned.file.faces[np.sort(learned.rows[chosen[:CALIBRATION_FACES]])]
+            shuffled = np.random.default_rng(run.recipe.seed).permutation(learned.rows)
+            sample = learned.file.faces[np.sort(shuffled[:CALIBRATION_FACES])]
             path = run.folder / "net.int8.onnx"
             files.append(export(net, path, precision="int8", calibration_faces=sample, **options))
     return tuple(files)
@@ -486,7 +488,7 @@ def _tell(model: onnx.ModelProto, metadata: Mapping[str, str]) -> None:
     model.producer_name, model.producer_version = "groupemo", __version__
     model.graph.name = "emotion"
     del model.metadata_props[:]
-    onnx.helper.set_model_props(model, dict(metadata))
+    onnx.helper.set_model_props(model, {**metadata})
 
 
 def _compared(
@@ -495,13 +497,14 @@ def _compared(
     faces: NDArray[np.uint8],
     labels: NDArray[np.int64],
     target: Path,
-    precision: str,
+    told: Mapping[str, str],
 ) -> Exported:
     """Return what the file is, and how its answers differ from the net's."""
     with tempfile.TemporaryDirectory() as folder:
         after = answer(write_atomically(Path(folder, target.name), data), faces)
     with torch.no_grad():
         before = _in_batches(lambda inputs: net(torch.from_numpy(inputs)).numpy(), faces)
+    precision = told["precision"]
     largest = float(np.abs(after - before).max())
     if not largest <= TOLERANCES[precision]:
         raise ModelError(
@@ -522,6 +525,7 @@ def _compared(
         labelled=int(known.sum()),
         accuracy_before=float(right[0].mean()) if known.any() else math.nan,
         accuracy_after=float(right[1].mean()) if known.any() else math.nan,
+        metadata=told,
     )
 
 

@@ -1,0 +1,309 @@
+"""Cards of trained nets: every figure is what its own definition gives."""
+# ruff: noqa: E402
+
+import math
+import re
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+torch = pytest.importorskip("torch", reason="needs groupemo[train]")
+
+from groupemo.cli import app
+from groupemo.emotions import EMOTIONS
+from groupemo.errors import LabelError, OptionError
+from groupemo.plugins import get_backend
+from groupemo.training.assessment import assess
+from groupemo.training.card import FEW, write_cards
+from groupemo.training.faces_file import FaceBatch, FacesFile, write_faces
+from groupemo.training.loop import train
+from groupemo.training.onnx_export import answer, export_run
+from groupemo.training.recipe import Recipe
+from groupemo.training.run import Run
+
+K = len(EMOTIONS)
+
+
+def softmax(z):
+    raised = np.exp(z - z.max(axis=1, keepdims=True))
+    return raised / raised.sum(axis=1, keepdims=True)
+
+
+@pytest.fixture(scope="module")
+def answers():
+    """Return logits and votes of 400 faces, ten a face, that agree more often than not."""
+    rng = np.random.default_rng(0)
+    truth = rng.choice(K, 400, p=[0.15, 0.05, 0.1, 0.3, 0.1, 0.1, 0.2])
+    shares = np.full((400, K), 0.05) + 0.65 * np.eye(K)[truth]
+    votes = np.stack([rng.multinomial(10, row) for row in shares])
+    logits = rng.normal(0, 1, (400, K)) + 2.5 * np.eye(K)[truth]
+    return logits, votes
+
+
+@pytest.fixture(scope="module")
+def assessed(answers):
+    logits, votes = answers
+    return assess(softmax(logits / 2), votes, np.arange(400), temperature=2.0)
+
+
+def labels_of(votes):
+    ahead = (votes == votes.max(axis=1, keepdims=True)).sum(axis=1) == 1
+    return np.where(ahead, votes.argmax(axis=1), -1)
+
+
+def ece_of(probs, labels, bins=15):
+    sure, right = probs.max(axis=1), probs.argmax(axis=1) == labels
+    edges = np.linspace(0, 1, bins + 1)
+    inside = [(sure > low) & (sure <= high) for low, high in zip(edges, edges[1:], strict=False)]
+    return sum(abs(sure[each].sum() - right[each].sum()) for each in inside) / len(labels)
+
+
+def test_figures_are_those_of_their_definitions(answers, assessed):
+    logits, votes = answers
+    labels, probs = labels_of(votes), softmax(logits / 2)
+    known = labels >= 0
+    right = (probs.argmax(axis=1) == labels)[known]
+    recalls = [right[labels[known] == at].mean() for at in range(K)]
+    shares = votes / votes.sum(axis=1, keepdims=True)
+    expected = {
+        "accuracy": right.mean(),
+        "balanced_accuracy": np.mean(recalls),
+        "macro_f1": np.mean([each.f1.value for each in assessed.classes]),
+        "cross_entropy": -(shares * np.log(probs)).sum(axis=1).mean(),
+        "cross_entropy_before": -(shares * np.log(softmax(logits))).sum(axis=1).mean(),
+        "ece": ece_of(probs[known], labels[known]),
+        "ece_before": ece_of(softmax(logits)[known], labels[known]),
+    }
+    assert 0 < (~known).sum() < 40
+    assert (assessed.faces, assessed.labelled) == (400, known.sum())
+    for name, value in expected.items():
+        figure = assessed.figures[name]
+        assert figure.value == pytest.approx(value, abs=1e-9), name
+        assert figure.low < figure.value < figure.high, name
+        assert figure.n == (400 if "entropy" in name else known.sum()), name
+
+
+def test_classes_and_confusion_count_the_labelled_faces(answers, assessed):
+    logits, votes = answers
+    labels, chosen = labels_of(votes), logits.argmax(axis=1)
+    table = np.zeros((K, K), int)
+    np.add.at(table, (labels[labels >= 0], chosen[labels >= 0]), 1)
+    np.testing.assert_array_equal(assessed.confusion, table)
+    for at, each in enumerate(assessed.classes):
+        assert (each.name, each.labelled) == (EMOTIONS[at], table[at].sum())
+        assert each.answered == table[:, at].sum()
+        assert each.recall.value == pytest.approx(table[at, at] / table[at].sum())
+        assert each.precision.value == pytest.approx(table[at, at] / table[:, at].sum())
+        both = table[at].sum() + table[:, at].sum()
+        assert each.f1.value == pytest.approx(2 * table[at, at] / both)
+    word, share = assessed.commonest
+    assert word == EMOTIONS[table.sum(axis=1).argmax()]
+    assert share == table.sum(axis=1).max() / table.sum()
+
+
+def test_the_threshold_is_the_lowest_that_reaches_the_target(answers, assessed):
+    logits, votes = answers
+    labels, probs = labels_of(votes), softmax(logits / 2)
+    known = labels >= 0
+    sure, right = probs[known].max(axis=1), (probs.argmax(axis=1) == labels)[known]
+    for step in range(100):
+        here = sure >= step / 100
+        if here.sum() >= 30 and right[here].mean() >= 0.95:
+            break
+    threshold = assessed.threshold
+    assert 0 < step < 99
+    assert threshold.confidence == step / 100
+    assert threshold.coverage == here.mean()
+    assert threshold.accuracy.value == right[here].mean()
+    assert threshold.accuracy.n == here.sum()
+
+
+def test_no_threshold_where_answers_are_no_better_when_sure():
+    rng = np.random.default_rng(0)
+    votes = np.eye(K)[rng.integers(0, K, 200)]
+    probs = softmax(rng.normal(0, 2, (200, K)))
+    assert assess(probs, votes, np.arange(200)).threshold is None
+
+
+def test_intervals_are_wider_over_photos_than_over_their_faces(answers):
+    """Copies of a face in one photo say nothing new; taken for photos of their own they seem to."""
+    logits, votes = (np.repeat(each, 4, axis=0) for each in answers)
+    probs = softmax(logits)
+    over_photos = assess(probs, votes, np.repeat(np.arange(400), 4)).figures["accuracy"]
+    over_faces = assess(probs, votes, np.arange(1600)).figures["accuracy"]
+    assert over_photos.value == over_faces.value
+    ratio = (over_photos.high - over_photos.low) / (over_faces.high - over_faces.low)
+    assert ratio == pytest.approx(2, rel=0.1)
+
+
+def test_a_voter_is_judged_by_the_others():
+    votes = np.zeros((3, K))
+    votes[0, 3], votes[1, 3], votes[2, 6] = 3, 3, 3
+    votes[2, 4] = 1
+    probs = np.full((3, K), 1 / K)
+    human = assess(probs, votes, np.arange(3)).human
+    # Ten voters in all: one says sad where the three others say neutral.
+    assert human["accuracy"] == pytest.approx((1 + 1 + 3 / 4) / 3)
+    assert assess(probs, np.eye(K)[[0, 1, 2]], np.arange(3)).human == {}
+
+
+def test_faces_without_a_label_leave_what_needs_one_undefined():
+    votes = np.ones((5, K))
+    assessed = assess(np.full((5, K), 1 / K), votes, np.arange(5))
+    assert assessed.labelled == 0
+    assert math.isnan(assessed.figures["accuracy"].value)
+    assert assessed.figures["cross_entropy"].value == pytest.approx(math.log(K))
+    assert assessed.threshold is None
+
+
+# --- a training, from faces to cards --------------------------------------------------------
+
+
+def made_faces(path, n, seed, terms="none: made up | `so`"):
+    """Write faces whose class shows as where they are bright, and one vote of ten beside it."""
+    rng = np.random.default_rng(seed)
+    classes = rng.integers(0, K, n)
+    faces = rng.integers(0, 80, (n, 16, 16))
+    for face, at in zip(faces, classes, strict=True):
+        face[2 * at : 2 * at + 3] += 150
+    votes = 9 * np.eye(K)[classes] + np.eye(K)[rng.integers(0, K, n)]
+    batch = FaceBatch(
+        faces.astype(np.uint8), votes, np.array([f"{seed}/{at // 2}" for at in range(n)])
+    )
+    source = {"name": "made.csv", "sha256": "0" * 64, "terms": terms}
+    provenance = {"sources": [source], "left_out": {"contempt": 3}, "options": {"margin": 0.1}}
+    return write_faces(path, [batch], side=16, channels=1, provenance=provenance)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("card")
+    faces = made_faces(folder / "faces.h5", 240, 1, "data of the FER2013 competition")
+    valid = made_faces(folder / "valid.h5", 90, 2)
+    recipe = Recipe(epochs=2, batch=32, width=0.34, lr=0.01, ema=0.8, threads=1)
+    return train(faces, valid=valid, recipe=recipe, out=folder / "first")
+
+
+@pytest.fixture(scope="module")
+def files(run):
+    return export_run(run, precision="int8", licence="MIT")
+
+
+@pytest.fixture(scope="module")
+def cards(run, files):
+    return [path.read_text(encoding="utf-8") for path in write_cards(run, files)]
+
+
+def test_a_run_leaves_files_that_answer_as_its_net(run, files):
+    plain, whole = files
+    assert [each.path.name for each in files] == ["net.onnx", "net.int8.onnx"]
+    assert plain.largest_difference <= 1e-4
+    assert (plain.faces, plain.labelled) == (90, 90)
+    assert plain.metadata["licence"] == "MIT"
+    assert plain.metadata["training_faces_sha256"] == run.data["faces"]["sha256"]
+    assert plain.metadata["temperature_fitted_on_sha256"] == run.data["valid"]["sha256"]
+    assert plain.temperature != 1
+    assert whole.temperature == plain.temperature
+    assert whole.accuracy_before == plain.accuracy_before
+    backend = get_backend(f"onnx:model={plain.path}")
+    assert backend._about.margin == 0.1
+    assert get_backend(f"onnx:model={whole.path}").classes == EMOTIONS
+
+
+def test_the_fitted_temperature_is_better_than_none(run, files):
+    with FacesFile(run.data["valid"]["path"]) as valid:
+        faces, votes = valid.faces[()], valid.votes
+    labels = votes.argmax(axis=1)
+    cooled = answer(files[0].path, faces)
+    plain = answer(export_run(run, temperature=1.0)[0].path, faces)
+    rows = np.arange(len(labels))
+    costs = [-np.log(probs[rows, labels]).mean() for probs in (cooled, plain)]
+    assert costs[0] < costs[1]
+    export_run(run, precision="int8", licence="MIT")
+
+
+def row_of(card, first):
+    """Return the cells of the table's row that begins so."""
+    [line] = [line for line in card.splitlines() if line.startswith(f"| {first} |")]
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_the_cards_figures_are_those_of_the_file(run, files, cards):
+    card, sheet = cards
+    with FacesFile(run.data["valid"]["path"]) as valid:
+        labels = valid.votes.argmax(axis=1)
+        probs = answer(files[0].path, valid.faces[()])
+    right = probs.argmax(axis=1) == labels
+    assert row_of(card, "accuracy")[1] == f"{right.mean():.3f}"
+    assert row_of(card, "accuracy")[3] == "90"
+    happy = EMOTIONS.index("happy")
+    cells = row_of(card, "happy")
+    assert cells[1] == str((labels == happy).sum())
+    assert cells[3] == f"{right[labels == happy].mean():.3f}"
+    counts = [int(cell) for cell in row_of(card, "**happy**")[1:]]
+    assert counts == [
+        int(((labels == happy) & (probs.argmax(axis=1) == at)).sum()) for at in range(K)
+    ]
+    assert row_of(card, "parameters")[1] == (
+        f"{sum(each.numel() for each in run.load_net().parameters()):,}"
+    )
+    assert f"{files[1].bytes:,} bytes" in card
+    assert files[0].sha256 in card
+    assert "over the 45 photos" in card
+    assert "0 of these 90 faces have the pixels" in sheet
+    assert run.data["faces"]["sha256"] in sheet
+
+
+def test_the_cards_say_what_the_net_is_not_for(cards):
+    card, sheet = cards
+    for words in ("perceived expression", "Art. 5(1)(f)", "never what a person feels"):
+        assert words in card
+    for each in cards:
+        assert "FER2013" in each
+        assert not re.search(r"\{\{|\{%|None|nan\b", each)
+        assert "/" not in re.sub(r"https?://\S+|2024/1689", "", "".join(re.findall(r"`.*?`", each)))
+    few = [name for name in EMOTIONS if f"{name} " in card.split(f"under {FEW}")[1].split(".")[0]]
+    assert few == list(EMOTIONS)
+    assert "contempt 3" in sheet
+    assert "no figure is given by\n  group" in card
+
+
+def test_text_from_outside_stays_text(run, files, tmp_path):
+    faces = made_faces(tmp_path / "a|b.h5", 60, 3, "<b>bold</b> | *mine*")
+    other = train(faces, recipe=Recipe(epochs=1, batch=16, width=0.34), out=tmp_path / "run")
+    card, sheet = write_cards(other, export_run(other))
+    assert "&lt;b&gt;bold&lt;/b&gt; \\| \\*mine\\*" in card.read_text()
+    assert "`a\\|b.h5`" in sheet.read_text()
+    assert "dealt out of the same file by photo" in card.read_text()
+    assert "FER2013" not in card.read_text()
+
+
+def test_the_same_training_gives_the_same_cards(run, files, cards):
+    assert [path.read_text(encoding="utf-8") for path in write_cards(run, files)] == cards
+
+
+def test_faces_that_are_others_by_now_are_refused(tmp_path):
+    faces = made_faces(tmp_path / "faces.h5", 60, 4)
+    run = train(faces, recipe=Recipe(epochs=1, batch=16, width=0.34), out=tmp_path / "run")
+    made_faces(faces, 60, 5)
+    with pytest.raises(OptionError, match="not the faces of .*run any more"):
+        export_run(run)
+    faces.unlink()
+    with pytest.raises(LabelError, match="no such file"):
+        export_run(run)
+
+
+def test_the_command_exports_and_says_what_it_cost(run, cards):
+    result = CliRunner().invoke(app, ["export", str(run.folder), "--precision", "float16"])
+    assert result.exit_code == 0, result.output
+    assert "net.onnx" in result.stdout
+    assert "float16" in result.stdout
+    assert str(run.folder / "card.md") in result.stdout.replace("\n", "")
+    assert Run.open(run.folder).best_epoch == run.best_epoch
+    wrong = CliRunner().invoke(app, ["export", str(run.folder), "--precision", "int2"])
+    assert wrong.exit_code == 1
+    assert "expected one of float32, float16, int8" in wrong.stderr
+    none = CliRunner().invoke(app, ["export", str(run.folder.parent)])
+    assert none.exit_code == 1
+    assert "not the folder of a training" in none.stderr
