@@ -172,6 +172,13 @@ def test_a_recipe_that_cannot_work_leaves_no_folder(faces, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("name", ["fer2013-cnn", "mini-xception", "deepface"])
+def test_every_architecture_is_trained(name, tmp_path):
+    large = patterned(tmp_path / "large.h5", 42, seed=3, side=48, channels=3)
+    recipe = replace(TINY, architecture=name, width=None, epochs=1)
+    assert np.isfinite(train(large, recipe=recipe, out=tmp_path / "run").best["valid_loss"])
+
+
 def test_leaked_faces_are_left_out_of_validation(faces, tmp_path):
     with FacesFile(faces) as file:
         leaked = FaceBatch(file.faces[:10], file.votes[:10], np.array([f"x{i}" for i in range(10)]))
@@ -230,6 +237,9 @@ def test_damaged_and_foreign_checkpoints_are_refused(run, faces, valid, tmp_path
     with pytest.raises(ModelError, match=r"last\.pt: not a checkpoint"):
         train(faces, valid=valid, recipe=begun.recipe, out=begun.folder)
     checkpoints.save(last, {"net": {}, "history": []})
+    checkpoints.save(begun.folder / "best.pt", {"net": {}})
+    with pytest.raises(ModelError, match=r"best\.pt: not the net of this training"):
+        begun.load_net()
     with pytest.raises(ModelError, match="not a checkpoint of this net"):
         train(faces, valid=valid, recipe=begun.recipe, out=begun.folder)
 

@@ -28,8 +28,8 @@ def save(path: Path, values: Mapping[str, Any]) -> None:
     write_atomically(path, buffer.getvalue())
 
 
-def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Return what `save` wrote, its tensors on a device.
+def load(path: Path) -> dict[str, Any]:
+    """Return what `save` wrote, its tensors in the processor's memory.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
         If there is no such file, or it is no checkpoint: no code in it is ever run.
     """
     try:
-        values = torch.load(path, map_location=device, weights_only=True)
+        values = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file may fail in any way while it is read
         reason = str(error).split("\n")[0]
         raise ModelError(f"{path}: not a checkpoint of groupemo's: {reason}") from error

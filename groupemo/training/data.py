@@ -122,7 +122,7 @@ def _check_alike(learned: FacesFile, validated: FacesFile) -> None:
 def _about(feed: Feed) -> dict[str, Any]:
     file = feed.file
     return {
-        "path": str(file.path),
+        "path": str(file.path.resolve()),
         "sha256": file.sha256,
         "faces": len(feed),
         "side": file.side,

@@ -141,7 +141,7 @@ class Learner:
         path = run.folder / "last.pt"
         if not path.exists():
             return
-        kept = checkpoints.load(path, self.device)
+        kept = checkpoints.load(path)
         try:
             for name, part in self._parts().items():
                 part.load_state_dict(kept[name])

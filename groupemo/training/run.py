@@ -106,12 +106,16 @@ class Run:
         ModelError
             If no epoch is done, or the file is damaged.
         """
-        kept = checkpoints.load(self.folder / "best.pt")
+        path = self.folder / "best.pt"
+        kept = checkpoints.load(path)
         faces = self.data["faces"]
         net = new_net(
             self.recipe, side=faces["side"], channels=faces["channels"], mean=0.5, std=0.25
         )
-        net.load_state_dict(kept["net"])
+        try:
+            net.load_state_dict(kept["net"])
+        except (AttributeError, KeyError, RuntimeError, TypeError) as error:
+            raise ModelError(f"{path}: not the net of this training: {error}") from error
         return net.eval()
 
     def begin(self) -> None:
@@ -158,7 +162,8 @@ def _differences(mine: Mapping[str, Any], there: Mapping[str, Any], of: str = ""
         if isinstance(one, dict) and isinstance(other, dict):
             told += _differences(one, other, f"{of}{name}.")
         elif one != other:
-            told.append(f"{of}{name} is {one!r}, there {other!r}")
+            shown = (str(each)[:12] for each in (one, other))  # of a checksum
+            told.append("{}{} is {}, there {}".format(of, name, *shown))
     return told
 
 
