@@ -13,13 +13,13 @@ import numpy as np
 import onnx
 import pytest
 from made_nets import CLASSES, WEIGHTS, make_photos, save_color_net, save_torch_net
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from tiny_net import save_net
 from typer.testing import CliRunner
 
 import groupemo
 from groupemo.cli import app
-from groupemo.errors import GroupemoError, ModelError, OptionError, OutputError
+from groupemo.errors import GroupemoError, MissingExtra, ModelError, OptionError, OutputError
 from groupemo.importing import import_model
 from groupemo.plugins import get_backend
 
@@ -185,6 +185,31 @@ def test_a_toml_beside_the_file_is_read(net, tmp_path):
     assert read(out)["classes"] == ["sad", "happy", "fear"]
     assert read(out)["range"] == [0, 2]  # what is said wins
     assert known(done)["Scaling"] == ("0..255 to 0..2", "given")
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "takes_bytes"),
+    [("Div", 255, True), ("Mul", 1 / 127.5, True), ("Sub", 128, True), ("Mul", 2, False)],
+)
+def test_a_net_that_scales_pixels_itself_is_given_them_as_they_are(
+    net, tmp_path, kind, value, takes_bytes
+):
+    model = onnx.load(net)
+    model.graph.initializer.append(numpy_helper.from_array(np.float32(value), "scale"))
+    model.graph.node.insert(0, helper.make_node(kind, ["image", "scale"], ["scaled"]))
+    model.graph.node[1].input[0] = "scaled"
+    onnx.save(model, net)
+    done = import_model(net, out=tmp_path / "out", classes=CLASSES)
+    expected = ("0..255 to 0..255", "read") if takes_bytes else ("0..255 to 0..1", "assumed")
+    assert known(done)["Scaling"] == expected
+    assert ("Pixels are taken" in done.assumptions[0]) != takes_bytes
+
+
+def test_pytorch_is_asked_for_where_it_is_needed(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    (tmp_path / "net.pth").write_bytes(pickle.dumps({}))
+    with pytest.raises(MissingExtra, match=r"pip install 'groupemo\[train\]'"):
+        import_model(tmp_path / "net.pth", out=tmp_path / "out", classes=CLASSES, size=9)
 
 
 def test_a_dead_net_is_told(tmp_path):

@@ -25,9 +25,10 @@ def answers(path, pictures):
 
 
 @pytest.fixture(scope="module")
-def keras():
+def keras(tmp_path_factory):
     pytest.importorskip("torch", reason="needs groupemo[train]")
     os.environ.setdefault("KERAS_BACKEND", "torch")
+    os.environ.setdefault("KERAS_HOME", str(tmp_path_factory.mktemp("keras")))
     return pytest.importorskip("keras", reason="needs groupemo[test]")
 
 

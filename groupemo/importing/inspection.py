@@ -26,6 +26,8 @@ FACES = 32
 
 FIELDS = tuple(each.name for each in fields(Description))
 
+SCALING = {"range", "mean", "std"}
+
 Source = Literal["read", "given", "assumed", "seen"]
 
 
@@ -89,6 +91,8 @@ def inspect(net: Path, name: str, given: Mapping[str, Any]) -> Inspection:
     session = open_session(net)
     known: dict[str, Any] = dict(given)
     known.setdefault("color", _color(name, session))
+    if not SCALING & known.keys() and _takes_bytes(net):
+        known["range"] = [0, 255]
     if "classes" not in known:
         raise OptionError(_ask_for_classes(name, session))
     try:
@@ -126,6 +130,28 @@ def _color(name: str, session: Any) -> str:
     return fitting[0]
 
 
+def _takes_bytes(net: Path) -> bool:
+    """Say whether a net begins by making 0..255 small itself, as Keras's `Rescaling` does."""
+    graph = onnx.load(net).graph
+    tensors = {each.name: each for each in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Constant" and node.attribute[0].name == "value":
+            tensors[node.output[0]] = node.attribute[0].t
+    current = graph.input[0].name
+    for node in graph.node:  # in the order of computing
+        if current in node.input:
+            beside = [tensors[name] for name in node.input if name in tensors]
+            values = np.abs([onnx.numpy_helper.to_array(each).max() for each in beside])
+            if node.op_type in ("Div", "Sub", "Add") and (values >= 50).any():
+                return True
+            if node.op_type == "Mul" and (values <= 0.02).any():
+                return True
+            if node.op_type not in ("Transpose", "Cast", "Identity", "Sub", "Add"):
+                return False
+            current = node.output[0]
+    return False
+
+
 def _ask_for_classes(name: str, session: Any) -> str:
     shape = session.get_outputs()[0].shape
     count = f"{shape[-1]} " if shape and isinstance(shape[-1], int) else ""
@@ -159,7 +185,7 @@ def _output(name: str, values: NDArray[np.float64], said: str | None) -> str:
     """Return whether outputs are probabilities or logits."""
     if not np.isfinite(values).all():
         raise ModelError(f"{name}: on made faces it answers NaN or infinity: is it whole?")
-    sums = (values >= 0).all() and np.allclose(values.sum(axis=1), 1, atol=1e-3)
+    sums = (values >= 0).all() and np.allclose(values.sum(axis=1), 1, atol=1e-2)
     seen = "probs" if sums else "logits"
     if said not in (None, seen):
         does = "sum" if sums else "do not sum"
@@ -194,7 +220,7 @@ def _facts(
         fact("Size", f"{height} x {width}", "size", otherwise="read"),
         fact("Colour", color, "color", otherwise="read" if color == "gray" else "assumed"),
         fact("Layout", description["layout"], "layout", otherwise="read"),
-        fact("Scaling", scaling, "range", "mean", "std", otherwise="assumed"),
+        fact("Scaling", scaling, *SCALING, otherwise="read" if high == 255 else "assumed"),
         fact("Crop", crop, "margin", "square", otherwise="assumed"),
         fact("Classes", ", ".join(description["classes"]), "classes", otherwise="read"),
         Fact("Outputs", description["output"], "seen"),
@@ -209,7 +235,7 @@ def _assumptions(
 ) -> list[str]:
     """Return what a wrong guess would spoil without a word."""
     told = []
-    if not {"range", "mean", "std"} & set(given):
+    if not SCALING & given.keys() and description["range"][1] == 1:
         told.append(
             "Pixels are taken to go in as 0..1: nothing says so. If it was trained on 0..255, say"
             " --range 0,255; on -1..1, --range -1,1."
