@@ -50,7 +50,7 @@ from groupemo.emotions import EMOTIONS
 from groupemo.errors import ModelError, OptionError
 from groupemo.files import write_atomically
 from groupemo.metrics.answers import Answers
-from groupemo.metrics.scaling import fit_scaling
+from groupemo.metrics.scaling import TEMPERATURES, fit_scaling
 from groupemo.models.session import open_session
 from groupemo.models.session import run as run_session
 from groupemo.training.data import Data
@@ -254,7 +254,8 @@ def export_run(
         Of `net.onnx`; for "int8" that is float32, and `net.int8.onnx` stands beside it.
     temperature : float, optional
         If not given, the one that makes the cross-entropy of the validated faces with a
-        majority least (`groupemo.metrics.scaling`); 1 where there is none.
+        majority least (`groupemo.metrics.scaling`); 1 where there is none, or none is
+        best, as where all answers are right.
     licence : str
         The terms of the net, written into the file.
 
@@ -339,7 +340,8 @@ def _fitted(probs: Floats, labels: NDArray[np.int64]) -> float:
         return 1.0
     answers = Answers(np.arange(len(known)), len(known), labels[known], probs[known])
     scale, _ = fit_scaling(answers, "temperature")
-    return float(f"{1 / scale[0]:.4g}")
+    best = float(f"{1 / scale[0]:.4g}")
+    return 1.0 if np.isclose(best, TEMPERATURES).any() else best
 
 
 def as_inputs(faces: NDArray[np.uint8]) -> NDArray[np.float32]:
