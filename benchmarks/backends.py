@@ -175,29 +175,39 @@ def to_markdown(rows: list[dict[str, str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def on_cells(folder: Path, backends: list[Loaded]) -> dict[str, list[dict[str, str]]]:
-    """Return a table for each way the cells are labelled."""
+def on_cells(folder: Path, backends: list[Loaded]) -> dict[str, list[tuple[Scores, float]]]:
+    """Return each way the cells are labelled: each backend's scores and milliseconds a face."""
     table, cells = read_sheet(folder)
     names = [str(cell) for cell in table["cell"]]
     sheets = labelled_sheets(table)
-    rows: dict[str, list[dict[str, str]]] = {title: [] for title in sheets}
+    judged: dict[str, list[tuple[Scores, float]]] = {title: [] for title in sheets}
     for loaded in backends:
         analyses, milliseconds = analyses_of(loaded, names, cells)
         for title, labels in sheets.items():
-            row = row_of(groupemo.score(labels, (one for one in analyses if one.photo in labels)))
-            row |= {"ms a face": f"{milliseconds:.2f}", "MB": f"{megabytes(loaded):.1f}"}
-            rows[title].append(row)
-    return rows
+            scores = groupemo.score(labels, (one for one in analyses if one.photo in labels))
+            judged[title].append((scores, milliseconds))
+    return judged
 
 
-def on_photos(folder: Path, min_iou: float, specs: list[str]) -> list[dict[str, str]]:
-    """Return the table of labelled boxes of a folder of photos."""
-    evaluation = groupemo.evaluate(
+def scores_on_photos(folder: Path, min_iou: float, specs: list[str]) -> tuple[Scores, ...]:
+    """Return each backend's scores on the labelled boxes of a folder of photos."""
+    return groupemo.evaluate(
         folder / "photos", folder / "labels.csv", detectors=[LABELLED], backends=specs,
         min_iou=min_iou,
-    )  # fmt: skip
-    rows = [row_of(scores) for scores in evaluation.scores]
-    return [{key: text for key, text in row.items() if "votes" not in key} for row in rows]
+    ).scores  # fmt: skip
+
+
+def cell_rows(judged: list[tuple[Scores, float]], backends: list[Loaded]) -> list[dict[str, str]]:
+    """Return a row a backend, with its speed and size."""
+    return [
+        row_of(scores) | {"ms a face": f"{milliseconds:.2f}", "MB": f"{megabytes(loaded):.1f}"}
+        for (scores, milliseconds), loaded in zip(judged, backends, strict=True)
+    ]
+
+
+def photo_row(scores: Scores) -> dict[str, str]:
+    """Return a row of labels that have no votes."""
+    return {key: text for key, text in row_of(scores).items() if "votes" not in key}
 
 
 def main() -> None:
@@ -210,9 +220,12 @@ def main() -> None:
         os.environ.setdefault("GROUPEMO_MODELS", str(chosen.data.parent / "models"))
     cv2.setNumThreads(1)
     specs = chosen.backend or ["groupemo", "fer", "deepface"]
-    tables = on_cells(chosen.data / "fer2013", [BACKENDS.load(spec) for spec in specs])
+    backends = [BACKENDS.load(spec) for spec in specs]
+    judged = on_cells(chosen.data / "fer2013", backends)
+    tables = {title: cell_rows(each, backends) for title, each in judged.items()}
     for name, min_iou in PHOTOS.items():
-        tables[name] = on_photos(chosen.data / name, min_iou, specs)
+        scores = scores_on_photos(chosen.data / name, min_iou, specs)
+        tables[name] = [photo_row(each) for each in scores]
     text = f"# Backends, given the face\n\n`python benchmarks/backends.py`\n\n{NOTES}\n"
     for title, rows in tables.items():
         text += f"\n## {title}\n\n{to_markdown(rows)}\n"
