@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import zipfile
 
 import h5py
@@ -206,6 +207,17 @@ def test_layers_with_other_names_get_their_weights_in_order(tmp_path):
     np.testing.assert_array_equal(answers(after, np.ones((1, 12, 12, 3))), before)
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_weights_without_names_go_by_their_places(saved, tmp_path):
+    """As the first releases of Keras 3 wrote them."""
+    folder, pictures, expected = saved
+    shutil.copy(folder / "net.weights.h5", tmp_path / "bare.weights.h5")
+    with h5py.File(tmp_path / "bare.weights.h5", "a") as file:
+        file.visititems(lambda path, found: found.attrs.pop("name", None) and None)
+    path = converted(folder, tmp_path, "model.json", tmp_path / "bare.weights.h5")
+    np.testing.assert_allclose(answers(path, pictures), expected, rtol=0, atol=1e-5)
+
+
 def test_the_conversion_is_the_same_twice(tmp_path):
     save_color_net(tmp_path)
     assert converted(tmp_path, tmp_path).read_bytes() == converted(tmp_path, tmp_path).read_bytes()
@@ -306,6 +318,11 @@ def of_words(file, folder):
     file["model_weights/conv/conv/0:0"] = "words"
 
 
+def as_keras_of_keras_2(file, folder):
+    del file["model_weights"]
+    file.create_group("_layer_checkpoint_dependencies/conv2d/vars")
+
+
 def by_theano(file, folder):
     file["model_weights"].attrs["backend"] = "theano"
 
@@ -317,6 +334,7 @@ def by_theano(file, folder):
         (stored_elsewhere, "stored in another file: refused"),
         (huge, "larger than 2 GiB"),
         (of_words, "no array of numbers"),
+        (as_keras_of_keras_2, "save it as .h5 there"),
         (by_theano, "Theano"),
     ],
 )

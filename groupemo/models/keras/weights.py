@@ -73,6 +73,8 @@ def read_arrays(file: h5py.File) -> Arrays:
     root = _inside(file, "model_weights") if "model_weights" in file else file
     if _names(root, "layer_names"):
         return Arrays(_by_name(root), {})
+    if "_layer_checkpoint_dependencies" in file:
+        raise ValueError("Keras 2 wrote it as .keras, in an order of its own: save it as .h5 there")
     found = dict(_by_path(file))
     if not found:
         raise ValueError("it holds no weights of a Keras net")
@@ -98,7 +100,7 @@ def _by_name(root: h5py.Group) -> dict[str, list[Array]]:
             outer[name].append(array)
             if "/" in weight:  # of a layer of a net within the net
                 inner.setdefault(weight.split("/")[-2], []).append(array)
-    return {**inner, **outer}
+    return {**outer, **{name: arrays for name, arrays in inner.items() if name not in outer}}
 
 
 def _by_path(file: h5py.File) -> Iterator[tuple[str, tuple[str, list[Array]]]]:
@@ -110,11 +112,7 @@ def _by_path(file: h5py.File) -> Iterator[tuple[str, tuple[str, list[Array]]]]:
         group = file[path]
         if isinstance(group, h5py.Group):
             arrays = [budget.read(group, str(at)) for at in range(len(group))]
-            place = path.removesuffix("/vars")
-            yield (
-                place.replace("_layer_checkpoint_dependencies", "layers"),
-                (_text(group.attrs.get("name", "")), arrays),
-            )
+            yield path.removesuffix("/vars"), (_text(group.attrs.get("name", "")), arrays)
 
 
 class _Budget:
