@@ -18,7 +18,7 @@ from groupemo.faces import Faces
 from groupemo.models.session import open_session, run
 from groupemo.plugins import get_backend
 from groupemo.training.architectures import ARCHITECTURES, Normalize, build
-from groupemo.training.onnx_export import answer, export
+from groupemo.training.onnx_export import _fitted, answer, export
 
 SIDE = 16
 
@@ -264,3 +264,12 @@ def test_options_that_mean_nothing_are_refused(net, options, message, tmp_path):
     with pytest.raises(OptionError, match=message):
         export(net, tmp_path / "net.onnx", **{"side": SIDE, "channels": 1, **options})
     assert not list(tmp_path.iterdir())
+
+
+def test_the_temperature_is_1_where_none_is_best():
+    """Where all answers are right, surer is always better; without labels nothing is known."""
+    right = np.full((5, 7), 0.05) + 0.65 * np.eye(7)[:5]
+    assert _fitted(right, np.arange(5)) == 1
+    assert _fitted(right, np.full(5, -1)) == 1
+    half = np.repeat(right[:1], 4, axis=0)
+    assert _fitted(half, np.array([0, 0, 0, 1])) not in (0.01, 1, 100)
