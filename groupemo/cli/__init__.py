@@ -25,6 +25,7 @@ from groupemo.cli import (
     setup,
     stress,
     training,
+    tuning,
 )
 from groupemo.cli._console import complain
 from groupemo.errors import GroupemoError
@@ -113,6 +114,7 @@ app.command()(stress.stress)
 app.command()(calibration.calibrate)
 app.command()(preparation.prepare)
 app.command()(training.train)
+app.command()(tuning.tune)
 app.command()(export_net.export)
 app.command()(evaluation.demo)
 app.add_typer(setup.models, name="models")
