@@ -178,6 +178,17 @@ def test_what_the_file_says_is_read(tmp_path):
     assert facts["Scaling"] == ("0..255 to 0..1", "assumed")
 
 
+def test_what_the_file_leaves_open_is_said(tmp_path):
+    path = save_net(tmp_path / "a.onnx", shape=("n", 3, 8, 8))
+    model = onnx.load(path)
+    for dim, letter in zip(model.graph.input[0].type.tensor_type.shape.dim, "ncyx", strict=True):
+        dim.dim_param = letter
+    onnx.save(model, path)
+    said = {"color": "rgb", "size": np.int64(8).item(), "layout": "nchw", "mean": np.zeros(3)}
+    import_model(path, out=tmp_path / "out", classes=CLASSES, **said)
+    assert read(tmp_path / "out")["mean"] == [0, 0, 0]
+
+
 def test_a_toml_beside_the_file_is_read(net, tmp_path):
     net.with_suffix(".toml").write_text('classes = ["sad", "happy", "fear"]\nrange = [0, 255]\n')
     out = tmp_path / "out"

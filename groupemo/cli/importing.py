@@ -111,18 +111,6 @@ def import_net(
     """
     from groupemo.importing import import_model
 
-    said = {
-        "classes": None if classes is None else [one.strip() for one in classes.split(",")],
-        "color": color,
-        "size": _numbers("size", size),
-        "layout": layout,
-        "range": _numbers("range", range_),
-        "mean": _numbers("mean", mean),
-        "std": _numbers("std", std),
-        "margin": margin,
-        "square": square or None,
-        "output": output,
-    }
     net = import_model(
         file,
         out=out,
@@ -131,7 +119,16 @@ def import_net(
         class_args=dict(map(_pair, class_arg or [])),
         allow_pickle=allow_pickle,
         force=force,
-        **{name: value for name, value in said.items() if value is not None},
+        classes=None if classes is None else [one.strip() for one in classes.split(",")],
+        color=color,
+        size=_numbers("size", size),
+        layout=layout,
+        range=_numbers("range", range_),
+        mean=_numbers("mean", mean),
+        std=_numbers("std", std),
+        margin=margin,
+        square=square or None,
+        output=output,
     )
     if as_json:
         print_json({**asdict(net), "spec": net.spec})

@@ -90,7 +90,8 @@ def inspect(net: Path, name: str, given: Mapping[str, Any]) -> Inspection:
         raise OptionError(f"{name}: no option {unknown[0]!r}; known: {', '.join(FIELDS)}")
     session = open_session(net)
     known: dict[str, Any] = dict(given)
-    known.setdefault("color", _color(name, session))
+    if "color" not in known:
+        known["color"] = _color(name, session)
     if not SCALING & known.keys() and _takes_bytes(net):
         known["range"] = [0, 255]
     if "classes" not in known:
@@ -210,10 +211,9 @@ def _facts(
     height, width = description["size"]
     low, high = description["range"]
     scaling = f"0..255 to {low:g}..{high:g}"
-    if (description["mean"], description["std"]) != (0.0, 1.0):
-        scaling += (
-            f", then minus {_spelled(description['mean'])}, over {_spelled(description['std'])}"
-        )
+    mean, std = _spelled(description["mean"]), _spelled(description["std"])
+    if (mean, std) != ("0", "1"):
+        scaling += f", then minus {mean}, over {std}"
     color = description["color"]
     crop = f"box plus {description['margin']:g} of its sides" + ", square" * description["square"]
     return [

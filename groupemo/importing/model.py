@@ -128,7 +128,8 @@ def import_model(
         raise OptionError(f"{path}: weights go with a Keras architecture; this is {kind}")
     if made_of and kind != "PyTorch":
         raise OptionError(f"{path}: a class path goes with a state dict; this is {kind}")
-    said = {**_read_beside(path), **description}
+    options = {name: value for name, value in description.items() if value is not None}
+    said = {**_read_beside(path), **options}
     with _folder(folder, force) as workplace:
         net = workplace / NET
         if kind == "ONNX":

@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from groupemo._version import __version__
 from groupemo.importing.inspection import Inspection
 from groupemo.importing.kinds import Kind
@@ -16,8 +18,8 @@ __all__ = ["spell_card", "spell_description"]
 def spell_description(found: Inspection, kind: Kind, origin: Sequence[str]) -> str:
     """Return the text of net.toml: where the net comes from, and the fields of `Description`."""
     lines = [f"# Imported by groupemo {__version__} from {kind}:", *(f"# {one}" for one in origin)]
-    # JSON's lists, numbers, words and truths are those of TOML
-    lines += [f"{name} = {json.dumps(value)}" for name, value in found.description.items()]
+    for name, value in found.description.items():  # JSON's values are TOML's, too
+        lines.append(f"{name} = {json.dumps(np.asarray(value).tolist())}")
     return "\n".join(lines) + "\n"
 
 
