@@ -116,10 +116,14 @@ def test_training_leaves_the_callers_generator_and_threads_alone(faces, valid, t
     torch.manual_seed(5)
     wanted = torch.rand(3)
     torch.manual_seed(5)
-    threads = torch.get_num_threads()
-    train(faces, valid=valid, recipe=replace(TINY, epochs=1), out=tmp_path)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        train(faces, valid=valid, recipe=replace(TINY, epochs=1), out=tmp_path)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
     assert torch.equal(torch.rand(3), wanted)
-    assert torch.get_num_threads() == threads
 
 
 def test_what_stopped_goes_on_to_the_same_net(run, faces, valid, tmp_path, monkeypatch):
@@ -368,6 +372,12 @@ def test_the_average_warms_up_and_holds_statistics():
     assert averaged.module.weight.item() == pytest.approx(1 * 2 / 11 + 2 * 9 / 11)
     assert averaged.module.running_mean.item() == pytest.approx(4 * 9 / 11)
     assert averaged.module.num_batches_tracked.item() == 9
+
+
+def test_what_is_kept_averages_statistics_as_well(run):
+    last = checkpoints.load(run.folder / "last.pt")
+    name = "1.1.running_mean"
+    assert not torch.equal(last["net"][name], last["averaged"][f"module.{name}"])
 
 
 def test_curves_show_every_epoch_and_the_best(run):
