@@ -8,6 +8,7 @@ import sys
 import tomllib
 import warnings
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -21,6 +22,7 @@ import groupemo
 from groupemo.cli import app
 from groupemo.errors import GroupemoError, MissingExtra, ModelError, OptionError, OutputError
 from groupemo.importing import import_model
+from groupemo.models import session
 from groupemo.plugins import get_backend
 
 
@@ -143,6 +145,28 @@ def test_the_command_line_passes_every_option(tmp_path):
         "square": True,
         "output": "logits",
     }
+
+
+def test_the_command_line_makes_the_class_of_a_state_dict(torch_folder):
+    words = (
+        "net.pth --out out --class-path color_net:ColorNet --class-arg scale=0.5 --size 9"
+        " --classes happy,sad,neutral"
+    )
+    run = CliRunner().invoke(app, ["models", "import", *words.split()])
+    assert run.exit_code == 0, run.output
+    picture = np.zeros((1, 3, 9, 9), np.float32)
+    picture[:, 1] = 1
+    [logits] = session.run(session.open_session(Path("out/net.onnx")), picture)
+    np.testing.assert_allclose(logits, [[0, 10, 0]], atol=1e-3)  # half of 20
+
+
+@pytest.mark.parametrize("words", ["--range a,b", "--mean 1;2", "--class-arg depth"])
+def test_options_that_mean_nothing_are_wrong_usage(net, tmp_path, words):
+    run = CliRunner().invoke(
+        app, ["models", "import", str(net), "--out", str(tmp_path / "out"), *words.split()]
+    )
+    assert run.exit_code == 2
+    assert words.split()[0] in run.output
 
 
 def test_what_is_written_says_where_it_comes_from(net, tmp_path):
