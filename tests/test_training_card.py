@@ -174,7 +174,11 @@ def made_faces(path, n, seed, terms="none: made up | `so`"):
         faces.astype(np.uint8), votes, np.array([f"{seed}/{at // 2}" for at in range(n)])
     )
     source = {"name": "made.csv", "sha256": "0" * 64, "terms": terms}
-    provenance = {"sources": [source], "left_out": {"contempt": 3}, "options": {"margin": 0.1}}
+    provenance = {
+        "sources": [source],
+        "left_out": {"contempt": 3},
+        "options": {"margin": 0.1, "square": True},
+    }
     return write_faces(path, [batch], side=16, channels=1, provenance=provenance)
 
 
@@ -209,7 +213,7 @@ def test_a_run_leaves_files_that_answer_as_its_net(run, files):
     assert whole.temperature == plain.temperature
     assert whole.accuracy_before == plain.accuracy_before
     backend = get_backend(f"onnx:model={plain.path}")
-    assert backend._about.margin == 0.1
+    assert (backend._about.margin, backend._about.square) == (0.1, True)
     assert get_backend(f"onnx:model={whole.path}").classes == EMOTIONS
 
 

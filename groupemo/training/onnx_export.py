@@ -145,6 +145,7 @@ def export(
     labels: NDArray[np.int64] | None = None,
     calibration_faces: NDArray[np.uint8] | None = None,
     margin: float = 0.0,
+    square: bool = False,
     metadata: Mapping[str, str] | None = None,
 ) -> Exported:
     """Write a net as ONNX with its description beside it, once it is seen to be equal.
@@ -170,8 +171,8 @@ def export(
         The classes of `faces`, -1 where unknown: for the accuracy before and after.
     calibration_faces : np.ndarray, uint8, optional
         Needed for "int8": some faces of the training, `CALIBRATION_FACES` will do.
-    margin : float
-        What the faces show around the box, as `Description` has it.
+    margin, square : float, bool
+        How faces are cut around a box, as `Description` has it.
     metadata : mapping of str to str, optional
         More to write into the file.
 
@@ -191,7 +192,12 @@ def export(
     """
     target = Path(path)
     about = Description(
-        classes=tuple(classes), color=_color(channels), size=side, layout="nchw", margin=margin
+        classes=tuple(classes),
+        color=_color(channels),
+        size=side,
+        layout="nchw",
+        margin=margin,
+        square=square,
     )
     _check(precision, temperature, calibration_faces)
     whole = _WithSoftmax(copy.deepcopy(net).cpu(), temperature).eval()
@@ -276,7 +282,7 @@ def export_run(
     with ExitStack() as stack:
         data = validated(stack, run)
         net, learned, valid = run.load_net(), data.learned, data.validated
-        labels = majority(valid.votes)
+        labels, made = majority(valid.votes), learned.file.provenance.get("options", {})
         metadata = {
             "architecture": run.recipe.architecture,
             "seed": str(run.recipe.seed),
@@ -293,7 +299,8 @@ def export_run(
             "temperature": temperature,
             "faces": np.concatenate([*valid.in_order()]),
             "labels": labels,
-            "margin": learned.file.provenance.get("options", {}).get("margin", 0.0),
+            "margin": made.get("margin", 0.0),
+            "square": made.get("square", False),
             "metadata": metadata,
         }
         plain: Precision = "float32" if precision == "int8" else precision
