@@ -45,6 +45,12 @@ LEAST = 4
 SHOWN = 10
 """Trials in the table of the best."""
 
+STATES = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+}
+
 LOSS = "validation loss, nats"
 
 PICTURES: dict[str, tuple[Callable[..., Any], str]] = {
@@ -121,7 +127,7 @@ class Tuning:
             [
                 {
                     "number": trial.number,
-                    "state": trial.state.name.lower(),
+                    "state": STATES[trial.state],
                     "valid_loss": math.nan if trial.value is None else trial.value,
                     "epochs": len(trial.intermediate_values),
                     "seconds": self._seconds(trial),
@@ -134,8 +140,7 @@ class Tuning:
 
     def summary(self) -> str:
         """Return "12 trials: 9 complete, 2 pruned, 1 failed"."""
-        states = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL"}
-        counts = {name: len(self._in(TrialState[state])) for name, state in states.items()}
+        counts = {name: len(self._in(state)) for state, name in STATES.items()}
         told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
         return f"{len(self.trials)} trial{'s' * (len(self.trials) != 1)}: {told}"
 
