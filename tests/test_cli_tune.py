@@ -48,7 +48,7 @@ def test_the_net_of_the_best_trial_is_had_without_training_again(asked):
     study = asked[asked.index("--out") + 1]
     best = study / "trials" / f"{json.loads(groupemo(*asked, '--json').stdout)['best']:04d}"
     before = (best / "best.pt").read_bytes()
-    run = groupemo("train", *asked[1:4], "--recipe", study / "best.json", "--out", best)
+    groupemo("train", *asked[1:4], "--recipe", study / "best.json", "--out", best)
     assert (best / "net.onnx").exists()
     assert (best / "best.pt").read_bytes() == before
 

@@ -12,8 +12,8 @@ import math
 import os
 import signal
 import threading
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from multiprocessing import Pipe, get_context, parent_process
 from multiprocessing.connection import Connection, wait
@@ -81,9 +81,9 @@ def tune(
     seed : int
         Of what is tried.
     prune : bool
-        Whether a trial is ended early whose least loss is above the median of the
-        others' at the same epoch (Golovin et al., KDD 2017): after a third of the
-        epochs, and once five trials are complete.
+        Whether a trial is ended early whose least loss so far is above the median of
+        complete trials' losses at the same epoch (Golovin et al., KDD 2017): after a
+        third of the epochs, and once five trials are complete.
     progress : bool or None
         Whether to show a bar on standard error; None for where that is a terminal.
 
@@ -115,10 +115,11 @@ def tune(
         study = begin_study(folder, plan)
         begun = _begin(study, plan, trials)
         if workers == 1:
-            ended = _one_by_one(study, folder, plan, begun)
+            running = _one_by_one(study, folder, plan, begun)
         else:
-            ended = _side_by_side(study, folder, plan, begun, workers)
-        _watch(study, folder, ended, trials, progress)
+            running = _side_by_side(study, folder, plan, begun, workers)
+        with closing(running) as ended:
+            _watch(study, folder, ended, trials, progress)
         tuning = Tuning.of(study, folder)
         tuning.save()
     if tuning.best is None:
@@ -172,7 +173,7 @@ def _tidy(study: optuna.Study, folder: Path) -> float | None:
 
 def _one_by_one(
     study: optuna.Study, folder: Path, plan: Plan, begun: Iterable[int]
-) -> Iterator[int]:
+) -> Generator[int, None, None]:
     """Run trials in this process; yield each that ended."""
     for number in begun:
         _run_trial(study, folder, plan, number)
@@ -181,7 +182,7 @@ def _one_by_one(
 
 def _side_by_side(
     study: optuna.Study, folder: Path, plan: Plan, begun: Iterator[int], workers: int
-) -> Iterator[int]:
+) -> Generator[int, None, None]:
     """Run trials in other processes, some at a time; yield each that ended.
 
     A process that dies ends its trial alone, and another takes its place.
@@ -206,7 +207,9 @@ def _side_by_side(
                     error = pipe.recv()
                 except EOFError:
                     idle.remove(worker)
-                    _fail(study, number, f"its process ended with {worker.ending()}")
+                    ending = worker.ending()
+                    if study.trials[number].state == TrialState.RUNNING:
+                        _fail(study, number, f"its process ended with {ending}")
                 else:
                     if error is not None:
                         raise error
