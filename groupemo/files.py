@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from groupemo.errors import OutputError
 
-__all__ = ["replacing", "write_atomically"]
+__all__ = ["remove_leftovers", "replacing", "write_atomically"]
 
 
 def write_atomically(path: str | Path, data: bytes) -> Path:
@@ -47,3 +48,10 @@ def replacing(path: str | Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{target}: cannot be written: {error.strerror or error}") from error
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what writers that were killed left in a folder; nobody may be writing there now."""
+    for path in folder.iterdir():
+        if re.fullmatch(r"\.[0-9a-f]{16}", path.name) and path.is_file():
+            path.unlink(missing_ok=True)

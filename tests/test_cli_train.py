@@ -58,7 +58,7 @@ def test_it_prints_figures_and_leaves_a_net_that_can_be_used(asked, tmp_path, mo
     shown = ["net.onnx", "card.md", "datasheet.md"]
     assert lines[-3:] == [str(run.folder / name) for name in shown]
     kept = ["net.toml", "best.pt", "last.pt", "curves.png", "history.csv", "recipe.json"]
-    assert {path.name for path in run.folder.iterdir()} == {*shown, *kept, "data.json"}
+    assert {path.name for path in run.folder.iterdir()} == {*shown, *kept, "data.json", ".lock"}
     assert Onnx(model=run.folder / "net.onnx").classes[3] == "happy"
 
 

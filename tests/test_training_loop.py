@@ -19,6 +19,7 @@ from groupemo.training.curves import plot_loss, plot_right
 from groupemo.training.faces_file import FaceBatch, FacesFile, write_faces
 from groupemo.training.feed import Feed, as_input, majority, targets
 from groupemo.training.learner import _warming_average
+from groupemo.training.locking import locked
 from groupemo.training.loop import _is_done, train
 from groupemo.training.recipe import Augmentation, Recipe
 from groupemo.training.run import COLUMNS, Run
@@ -93,7 +94,7 @@ def test_the_folder_holds_what_happened(run):
     assert (again.recipe, again.history, again.data) == (TINY, run.history, run.data)
     losses = [row["valid_loss"] for row in run.history]
     assert run.best_epoch == 1 + losses.index(min(losses))
-    assert not list(run.folder.glob(".*"))
+    assert [path.name for path in run.folder.glob(".*")] == [".lock"]
 
 
 def test_the_kept_net_has_the_figures_of_the_best_epoch(run, valid):
@@ -132,23 +133,25 @@ def test_what_stopped_goes_on_to_the_same_net(run, faces, valid, tmp_path, monke
     def stop(*_):
         raise KeyboardInterrupt
 
-    def best_alone(path, values):
-        if path.name == "last.pt" and len(values["history"]) == 2:
+    def last_alone(path, values):
+        if path.name == "best.pt" and values["epoch"] == 2:
             stop()
         saved(path, values)
 
     with pytest.raises(KeyboardInterrupt):  # after the first epoch
         train(faces, valid=valid, recipe=TINY, out=tmp_path, on_epoch=stop)
-    with monkeypatch.context() as patch:  # between best.pt and last.pt
-        patch.setattr(checkpoints, "save", best_alone)
+    with monkeypatch.context() as patch:  # between last.pt and best.pt
+        patch.setattr(checkpoints, "save", last_alone)
         with pytest.raises(KeyboardInterrupt):
             train(faces, valid=valid, recipe=TINY, out=tmp_path)
-    assert len(Run.open(tmp_path).history) == 1
-    with monkeypatch.context() as patch:  # between last.pt and history.csv
+    assert Run.open(tmp_path).best_epoch == 1
+    Run.open(tmp_path).load_net()
+    with monkeypatch.context() as patch:  # between best.pt and history.csv
         patch.setattr(Run, "write_history", stop)
         with pytest.raises(KeyboardInterrupt):
             train(faces, valid=valid, recipe=TINY, out=tmp_path)
-    assert len(Run.open(tmp_path).history) == 1
+    with pytest.raises(ModelError, match=r"best\.pt: of epoch [23], but .* 1 is the best"):
+        Run.open(tmp_path).load_net()
     resumed = train(faces, valid=valid, recipe=TINY, out=tmp_path)
     assert curve(resumed) == curve(run)
     assert curve(Run.open(tmp_path)) == curve(run)
@@ -167,6 +170,31 @@ def test_a_folder_of_another_training_is_refused(run, faces, valid):
         train(faces, valid=valid, recipe=replace(TINY, lr=0.1, seed=3), out=run.folder)
     with pytest.raises(OptionError, match=r"other faces: faces.faces is 70, there 105"):
         train(valid, valid=faces, recipe=TINY, out=run.folder)
+
+
+def test_a_folder_that_lost_its_history_is_not_begun_anew(run, faces, valid, tmp_path):
+    (tmp_path / "last.pt").write_bytes((run.folder / "last.pt").read_bytes())
+    with pytest.raises(ModelError, match="not the folder of a training"):
+        train(faces, valid=valid, recipe=replace(TINY, lr=0.1), out=tmp_path)
+
+
+def test_one_process_at_a_time_trains_in_a_folder(faces, valid, tmp_path):
+    with locked(tmp_path), pytest.raises(OptionError, match="in use by another process"):
+        train(faces, valid=valid, recipe=TINY, out=tmp_path)
+    train(faces, valid=valid, recipe=replace(TINY, epochs=1), out=tmp_path)
+
+
+def test_what_was_left_half_written_is_removed(tmp_path):
+    (tmp_path / f".{'a1' * 8}").write_text("half")
+    (tmp_path / ".profile").write_text("whole")
+    with locked(tmp_path):
+        assert {path.name for path in tmp_path.iterdir()} == {".lock", ".profile"}
+
+
+@pytest.mark.parametrize(("epochs", "warmup"), [(1, 0.15), (2, 0.15), (3, 0.9), (4, 0.9)])
+def test_a_training_of_few_steps_ends(epochs, warmup, faces, valid, tmp_path):
+    recipe = replace(TINY, epochs=epochs, warmup=warmup, batch=105)
+    assert len(train(faces, valid=valid, recipe=recipe, out=tmp_path).history) == epochs
 
 
 def test_a_recipe_that_cannot_work_leaves_no_folder(faces, tmp_path):
@@ -284,6 +312,20 @@ def test_teachers_shift_the_targets(run, faces, valid, tmp_path):
         train(faces, valid=valid, recipe=wrong, out=tmp_path / "wrong")
     with pytest.raises(ModelError, match="no such file: distil takes"):
         train(faces, recipe=replace(TINY, distil=("nowhere",)), out=tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("kind", ["empty", "text", "words", "complex", "archive"])
+def test_a_teacher_that_is_no_array_of_numbers_is_named(kind, faces, valid, tmp_path):
+    path = tmp_path / "odd.npy"
+    with open(path, "wb") as file:
+        if kind == "text":
+            file.write(b"hello")
+        elif kind == "archive":
+            np.savez(file, probs=np.full((105, 7), 1 / 7))
+        elif kind != "empty":
+            np.save(file, np.full((105, 7), "happy" if kind == "words" else 1 / 7 + 0j))
+    with pytest.raises(ModelError, match=r"odd\.npy: not an array of probabilities"):
+        train(faces, valid=valid, recipe=replace(TINY, distil=(str(path),)), out=tmp_path / "run")
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

@@ -46,6 +46,9 @@ def test_texts_are_read_as_what_the_field_takes(setting, value, read):
         ({"epochs": 2.5}, "epochs is 2.5: expected a whole number"),
         ({"epochs": True}, "epochs is True"),
         ({"epochs": None}, "epochs is None"),
+        ({"epochs": 10**400}, "epochs is 1000"),
+        ({"lr": "9" * 400}, "lr is 9999"),
+        ({"lr": "inf"}, "lr is inf"),
         ({"ema": 1.0}, "ema is 1.0"),
         ({"strays": "some"}, r"strays is 'some': expected one of \['drop', 'keep'\]"),
         ({"distil": 3}, "distil is 3: expected paths"),
@@ -61,7 +64,7 @@ def test_what_means_nothing_is_refused(values, told):
         Recipe().changed(values)
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", '{"lr": -1}'])
+@pytest.mark.parametrize("text", ["{", "[1]", '{"lr": -1}', "[" * 100_000])
 def test_a_recipe_that_cannot_be_read_is_named(text):
     with pytest.raises(OptionError, match=r"^mine\.json: "):
         Recipe.from_json(text, source="mine.json")

@@ -26,6 +26,7 @@ from groupemo.files import write_atomically
 from groupemo.training.architectures import ARCHITECTURES
 from groupemo.training.assessment import LEAST_ANSWERED, TARGET, Assessment, Figure, assess
 from groupemo.training.feed import Feed, majority
+from groupemo.training.locking import locked
 from groupemo.training.onnx_export import Exported, answer, validated
 from groupemo.training.run import Run
 
@@ -130,7 +131,8 @@ def write_cards(run: Run, files: Sequence[Exported]) -> tuple[Path, Path]:
     Raises
     ------
     LabelError, OptionError
-        If the faces are not there, or are others by now.
+        If the faces are not there, or are others by now, or another process is at
+        work in the folder.
     ModelError, OutputError
         If the exported file cannot be run, or nothing can be written.
     """
@@ -151,10 +153,13 @@ def write_cards(run: Run, files: Sequence[Exported]) -> tuple[Path, Path]:
             "shared": _shared(data.learned, data.validated),
             "split": data.learned.file is data.validated.file,
         }
-    card, datasheet = (
-        write_atomically(run.folder / name, _templates().get_template(name).render(about).encode())
-        for name in ("card.md", "datasheet.md")
-    )
+    with locked(run.folder):
+        card, datasheet = (
+            write_atomically(
+                run.folder / name, _templates().get_template(name).render(about).encode()
+            )
+            for name in ("card.md", "datasheet.md")
+        )
     return card, datasheet
 
 

@@ -135,11 +135,15 @@ def _answers(teacher: str, learned: Feed) -> NDArray[np.float64]:
     path = _teacher_file(teacher)
     if path.suffix != ".npy":
         return predict(Run.open(path.parent).load_net(), learned, flip=True)
-    probs = np.load(path, allow_pickle=False)
+    try:
+        probs = np.load(path, allow_pickle=False).astype(np.float64, casting="same_kind")
+    except Exception as error:  # a damaged file may fail in any way while it is read
+        raise ModelError(f"{path}: not an array of probabilities: {error}") from error
     whole = (len(learned.file), len(EMOTIONS))
     if probs.shape != whole or (probs < 0).any() or not np.allclose(probs.sum(1), 1, atol=1e-3):
         raise ModelError(f"{path}: shape {probs.shape}: expected {whole}, rows that sum to 1")
-    return np.asarray(probs[learned.rows], np.float64)
+    rows: NDArray[np.float64] = probs[learned.rows]
+    return rows
 
 
 def _teacher_file(teacher: str) -> Path:

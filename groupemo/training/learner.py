@@ -51,8 +51,9 @@ class Learner:
         self.batch = min(recipe.batch, len(self.targets))
         self.steps = len(self.targets) // self.batch
         self.optimizer = _optimizer(self.net, recipe)
-        total = max(self.steps * recipe.epochs, 2)
-        rising = max(round(recipe.warmup * total), 2)  # OneCycleLR divides by one step less
+        total = max(self.steps * recipe.epochs, 3)
+        # OneCycleLR divides by the steps of the rise, less one, and by those after it
+        rising = min(max(round(recipe.warmup * total), 2), total - 1)
         self.scheduler = OneCycleLR(
             self.optimizer,
             recipe.lr,
@@ -123,15 +124,18 @@ class Learner:
         return tuple(part.lerp(part[other], 1 - share) for part in parts)
 
     def save(self, run: Run) -> None:
-        """Write best.pt, if the last epoch is the best, then last.pt: so one fits the other."""
-        if run.best_epoch == len(run.history):
-            best = {"epoch": run.best_epoch, "net": self.averaged.module.state_dict()}
-            checkpoints.save(run.folder / "best.pt", best)
+        """Write last.pt, then best.pt, if the last epoch is the best."""
         parts = {name: part.state_dict() for name, part in self._parts().items()}
         checkpoints.save(run.folder / "last.pt", {**parts, "history": run.history})
+        self._keep_best(run)
+
+    def _keep_best(self, run: Run) -> None:
+        if run.history and run.best_epoch == len(run.history):
+            best = {"epoch": run.best_epoch, "net": self.averaged.module.state_dict()}
+            checkpoints.save(run.folder / "best.pt", best)
 
     def resume(self, run: Run) -> None:
-        """Go on where the run's last.pt stands, if there is one.
+        """Go on where the run's last.pt stands, if there is one; best.pt may be an epoch behind it.
 
         Raises
         ------
@@ -150,6 +154,7 @@ class Learner:
             raise ModelError(
                 f"{path}: not a checkpoint of this net ({error}): remove it to begin again"
             ) from error
+        self._keep_best(run)
 
     def _parts(self) -> dict[str, Any]:
         return {

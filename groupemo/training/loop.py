@@ -20,6 +20,7 @@ from groupemo.training.curves import save_curves
 from groupemo.training.data import Data, Faces
 from groupemo.training.feed import MEMORY
 from groupemo.training.learner import Learner, seed_torch
+from groupemo.training.locking import locked
 from groupemo.training.recipe import Recipe
 from groupemo.training.run import Row, Run, new_net
 
@@ -63,8 +64,8 @@ def train(
     Raises
     ------
     OptionError
-        If the folder holds another training, the recipe does not fit the faces or
-        the device, or the loss is no number any more.
+        If the folder holds another training or is in use by another process, the
+        recipe does not fit the faces or the device, or the loss is no number any more.
     LabelError, ModelError, OutputError
         If the faces, a teacher or a checkpoint cannot be read, or the folder not written.
     """
@@ -78,6 +79,7 @@ def train(
         seed_torch(recipe.seed, 0)
         file = data.learned.file
         net = new_net(recipe, side=file.side, channels=file.channels, mean=file.mean, std=file.std)
+        stack.enter_context(locked(run.folder))
         run.begin()
         learner = Learner(net, recipe, data, device)
         learner.resume(run)
@@ -98,8 +100,8 @@ def train(
             bar.set_postfix({name: f"{row[name]:.3f}" for name in ("valid_loss", "valid_accuracy")})
             if on_epoch:
                 on_epoch(row)
-    run.write_history()
-    save_curves(run, run.folder / "curves.png")
+        run.write_history()
+        save_curves(run, run.folder / "curves.png")
     return run
 
 

@@ -55,6 +55,7 @@ from groupemo.models.session import open_session
 from groupemo.models.session import run as run_session
 from groupemo.training.data import Data
 from groupemo.training.feed import majority
+from groupemo.training.locking import locked
 from groupemo.training.run import Run
 from groupemo.training.validation import predict
 
@@ -273,13 +274,15 @@ def export_run(
     Raises
     ------
     LabelError, OptionError
-        If the faces are not there, or are others by now.
+        If the faces are not there, or are others by now, or another process is at
+        work in the folder.
     ModelError, OutputError
         As `export`; or if no epoch is done.
     """
     if precision not in PRECISIONS:
         raise OptionError(f"precision is {precision!r}: expected one of {', '.join(PRECISIONS)}")
     with ExitStack() as stack:
+        stack.enter_context(locked(run.folder))
         data = validated(stack, run)
         net, learned, valid = run.load_net(), data.learned, data.validated
         labels, made = majority(valid.votes), learned.file.provenance.get("options", {})

@@ -6,7 +6,6 @@ Needs no PyTorch, so that recipes are read, checked and compared anywhere.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import Field, asdict, dataclass, field, fields, replace
@@ -205,7 +204,7 @@ class Recipe:
         """
         try:
             values = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise OptionError(f"{source}: not JSON: {error}") from error
         if not isinstance(values, dict):
             raise OptionError(f"{source}: expected an object of fields, got {text.strip()[:40]!r}")
@@ -314,4 +313,4 @@ def _judge(of: Field[Any], value: object) -> tuple[bool, str]:
 def _in_range(value: object, low: float, high: float, kind: type) -> bool:
     if isinstance(value, bool) or not isinstance(value, int if kind is int else int | float):
         return False
-    return math.isfinite(value) and low <= value <= high
+    return low <= value <= high  # which NaN is not

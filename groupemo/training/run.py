@@ -8,6 +8,7 @@
     curves.png    the same, drawn
     best.pt       the averaged net of the best epoch
     last.pt       everything that going on needs
+    .lock         kept by the process at work in the folder
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ class Run:
         Raises
         ------
         ModelError
-            If no epoch is done, or the file is damaged.
+            If no epoch is done, or the file is damaged or of another epoch.
         """
         path = self.folder / "best.pt"
         kept = checkpoints.load(path)
@@ -116,6 +117,12 @@ class Run:
             net.load_state_dict(kept["net"])
         except (AttributeError, KeyError, RuntimeError, TypeError) as error:
             raise ModelError(f"{path}: not the net of this training: {error}") from error
+        if kept.get("epoch") != self.best_epoch:
+            raise ModelError(
+                f"{path}: of epoch {kept.get('epoch')}, but of those in history.csv"
+                f" {self.best_epoch} is the best: the training goes on, or was stopped amid saving:"
+                " wait for it, or give its command again"
+            )
         return net.eval()
 
     def begin(self) -> None:
@@ -128,7 +135,7 @@ class Run:
         OutputError
             If nothing can be written there.
         """
-        if (self.folder / "history.csv").exists():
+        if any((self.folder / name).exists() for name in ("history.csv", "last.pt")):
             there = Run.open(self.folder)
             self._refuse("another recipe", self.recipe.differences(there.recipe))
             self._refuse("other faces", _differences(self.data, there.data))
