@@ -254,7 +254,7 @@ def _png(draw: Callable[..., Any], title: str, study: optuna.Study) -> bytes:
         for axes in figure.axes:
             axes.set_title("")
             axes.set_title("", loc="left")
-            axes.xaxis.label.set_size("small")
+            axes.xaxis.label.set_fontsize("small")
             axes.xaxis.set_minor_formatter(NullFormatter())
             axes.yaxis.set_minor_formatter(NullFormatter())
         figure.suptitle(title)
