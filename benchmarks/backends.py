@@ -25,6 +25,7 @@ from groupemo.faces import Faces
 from groupemo.figures import FIGURES, Estimate, Weighed
 from groupemo.files import write_atomically
 from groupemo.labels import LabelledFaces, Labels
+from groupemo.metrics import agreement
 from groupemo.metrics.uncertainty import weightings
 from groupemo.models.store import list_models
 from groupemo.plugins import BACKENDS, Loaded
@@ -89,11 +90,8 @@ def votes_of(table: pd.DataFrame) -> np.ndarray:
 
 def majority(table: pd.DataFrame) -> np.ndarray:
     """Return the class with the unique largest vote of all ten columns, or -1."""
-    votes = votes_of(table)
-    top = votes.max(axis=1)
-    unique = (votes == top[:, None]).sum(axis=1) == 1
-    largest = top > table[OTHERS].to_numpy().max(axis=1)
-    return np.where(unique & largest, votes.argmax(axis=1), -1)
+    best = agreement.majority(np.hstack([votes_of(table), table[OTHERS]]))
+    return np.where(best < len(EMOTIONS), best, -1)
 
 
 def labelled_sheets(table: pd.DataFrame) -> dict[str, Labels]:

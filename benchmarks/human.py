@@ -24,6 +24,7 @@ from groupemo.metrics.agreement import (
     fleiss_kappa,
     human_tally,
     krippendorff_alpha,
+    majority,
 )
 from groupemo.metrics.probabilistic import entropy
 from groupemo.metrics.tally import Tally
@@ -65,12 +66,6 @@ def read_votes(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     labels = np.array([EMOTIONS.index(parse_emotion(word)) for word in table["fer2013"]])
     shared = table[SHARED].rename(columns=parse_emotion)[list(EMOTIONS)]
     return np.hstack([shared, table[OTHERS]]).astype(np.float64), labels
-
-
-def majority(votes: np.ndarray) -> np.ndarray:
-    """Return the answer with most votes, or -1 in a tie."""
-    top = votes.max(axis=1, keepdims=True)
-    return np.where((votes == top).sum(axis=1) == 1, votes.argmax(axis=1), -1)
 
 
 def agreed(votes: np.ndarray, weights: Weights) -> dict[str, np.ndarray]:

@@ -14,10 +14,11 @@ import torch
 from torch import nn
 
 from groupemo.errors import ModelError, OptionError
+from groupemo.metrics.agreement import majority
 from groupemo.training import checkpoints
 from groupemo.training.curves import plot_loss, plot_right
 from groupemo.training.faces_file import FaceBatch, FacesFile, write_faces
-from groupemo.training.feed import Feed, as_input, majority, targets
+from groupemo.training.feed import Feed, as_input, targets
 from groupemo.training.learner import _warming_average
 from groupemo.training.locking import locked
 from groupemo.training.loop import _is_done, train

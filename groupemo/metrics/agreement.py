@@ -51,6 +51,7 @@ __all__ = [
     "fleiss_kappa",
     "human_tally",
     "krippendorff_alpha",
+    "majority",
 ]
 
 NOT_LABELLED = -3
@@ -242,6 +243,12 @@ def krippendorff_alpha(cast: Ballots, weights: Weights) -> Floats:
     return 1 - ratio((every - 1) * (weights @ faces.per_photo(differ)), expected)
 
 
+def majority(votes: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Return the column with the most votes of each row, shape (m,); -1 where some have as many."""
+    alone = (votes == votes.max(axis=1, keepdims=True)).sum(axis=1) == 1
+    return np.where(alone, votes.argmax(axis=1), -1)
+
+
 def human_tally(cast: Ballots) -> Tally:
     """Return what one random annotator of each face scores, one tally a photo, shape (n, ...).
 
@@ -260,8 +267,8 @@ def human_tally(cast: Ballots) -> Tally:
     total = faces.votes.sum(axis=1)
     for answer in range(k):
         others = faces.votes - np.eye(k)[answer]
-        tied = (others == others.max(axis=1, keepdims=True)).sum(axis=1) > 1
-        truth = np.where(tied, k, others.argmax(axis=1))
+        best = majority(others)
+        truth = np.where(best < 0, k, best)
         np.add.at(counts[..., answer], (faces.photo, truth), faces.votes[:, answer] / total)
     sums = dict.fromkeys(SUMS, np.full(faces.n, np.nan))
     sums |= dict.fromkeys(("ignored", "kl", "js"), np.zeros(faces.n))

@@ -26,7 +26,6 @@ from groupemo.metrics.probabilistic import entropy, soft_cross_entropy
 from groupemo.metrics.scaling import cross_fit
 from groupemo.metrics.tally import SUMS, Tally, ratio
 from groupemo.metrics.uncertainty import DRAWS, Weights, interval, weigh, weightings
-from groupemo.training.feed import majority
 
 __all__ = ["TARGET", "Assessment", "ClassFigures", "Figure", "Threshold", "assess"]
 
@@ -137,7 +136,7 @@ def assess(
         That the logits of `probs` were divided by.
     """
     votes = votes.astype(np.float64)
-    labels = majority(votes)
+    labels = agreement.majority(votes)
     known = labels >= 0
     names, photo = np.unique(photos, return_inverse=True)
     n, labelled = len(names), int(known.sum())

@@ -23,9 +23,10 @@ import numpy as np
 from groupemo._version import __version__
 from groupemo.emotions import EMOTIONS
 from groupemo.files import write_atomically
+from groupemo.metrics.agreement import majority
 from groupemo.training.architectures import ARCHITECTURES
 from groupemo.training.assessment import LEAST_ANSWERED, TARGET, Assessment, Figure, assess
-from groupemo.training.feed import Feed, majority
+from groupemo.training.feed import Feed
 from groupemo.training.locking import locked
 from groupemo.training.onnx_export import Exported, answer, validated
 from groupemo.training.run import Run

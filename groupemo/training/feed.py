@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from groupemo.training.faces_file import FacesFile
 
-__all__ = ["MEMORY", "Feed", "as_input", "majority", "targets"]
+__all__ = ["MEMORY", "Feed", "as_input", "targets"]
 
 MEMORY = 2**31
 """Bytes of pixels held at a time, but for copies of a batch: FER2013 is 66 MB."""
@@ -132,9 +132,3 @@ def targets(votes: Floats, *, strays: str = "drop", balance: float = 0.0) -> tup
     rarity = np.where(prior > 0, prior, 1) ** -balance
     weights = votes.sum(1) * (shares @ rarity)
     return shares, (weights / weights.mean()).astype(np.float32)
-
-
-def majority(votes: Floats) -> Rows:
-    """Return the class with the most votes, shape (n,); -1 where two have as many."""
-    ahead = (votes == votes.max(1, keepdims=True)).sum(1) == 1
-    return np.where(ahead, votes.argmax(1), -1)

@@ -49,12 +49,12 @@ from groupemo.backends._description import Description
 from groupemo.emotions import EMOTIONS
 from groupemo.errors import ModelError, OptionError
 from groupemo.files import write_atomically
+from groupemo.metrics.agreement import majority
 from groupemo.metrics.answers import Answers
 from groupemo.metrics.scaling import TEMPERATURES, fit_scaling
 from groupemo.models.session import open_session
 from groupemo.models.session import run as run_session
 from groupemo.training.data import Data
-from groupemo.training.feed import majority
 from groupemo.training.locking import locked
 from groupemo.training.run import Run
 from groupemo.training.validation import predict

@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from groupemo.metrics import probabilistic
+from groupemo.metrics.agreement import majority
 from groupemo.metrics.answers import Answers
 from groupemo.metrics.calibration import expected_calibration_error
 from groupemo.metrics.classification import accuracy, balanced_accuracy
 from groupemo.metrics.tally import Tally
-from groupemo.training.feed import Feed, as_input, majority
+from groupemo.training.feed import Feed, as_input
 
 __all__ = ["judge", "predict"]
 

@@ -32,6 +32,7 @@ from groupemo.crops import gray as to_gray
 from groupemo.emotions import EMOTIONS
 from groupemo.errors import LabelError, OptionError
 from groupemo.labels import REQUIRED
+from groupemo.metrics.agreement import majority
 from groupemo.training.faces_file import FaceBatch
 from groupemo.training.sources._record import Record, SourceFace
 from groupemo.training.sources._table import columns_of
@@ -185,12 +186,11 @@ def _batches(
     path: Path, faces: Iterator[SourceFace], side: int, gray: bool, provenance: dict[str, Any]
 ) -> Iterator[FaceBatch]:
     shaped = (face._replace(picture=_shaped(face.picture, side, gray)) for face in faces)
-    classes = Counter(dict.fromkeys([*EMOTIONS, "tied"], 0))
+    words = np.array([*EMOTIONS, "tied"])  # the last one where there is no majority: -1
+    classes = Counter(dict.fromkeys(words.tolist(), 0))
     while some := list(islice(shaped, BATCH)):
         batch = FaceBatch(*map(np.array, zip(*some, strict=True)))
-        best = batch.votes == batch.votes.max(axis=1, keepdims=True)
-        words = np.where(best.sum(axis=1) == 1, np.array(EMOTIONS)[best.argmax(axis=1)], "tied")
-        classes.update(words.tolist())
+        classes.update(words[majority(batch.votes)].tolist())
         provenance["faces"] += len(batch)
         provenance["classes"] = dict(classes)
         yield batch
