@@ -23,11 +23,11 @@ from test_training_loop import TINY, patterned
 
 from groupemo.errors import LabelError, ModelError, OptionError
 from groupemo.training import tuning
+from groupemo.training.locking import locked
 from groupemo.training.loop import train
 from groupemo.training.recipe import Recipe
 from groupemo.training.run import Run
 from groupemo.training.search_space import as_distributions, default_space, own_values, read_space
-from groupemo.training.study import locked
 from groupemo.training.tuning import tune
 
 SMALL = replace(TINY, batch=14, mixup=0.0)
@@ -302,7 +302,7 @@ def test_a_study_begun_differently_is_refused(whole, data):
 def test_one_process_at_a_time_tunes_in_a_folder(data, tmp_path):
     with (
         locked(tmp_path),
-        pytest.raises(OptionError, match="is being tuned by another process"),
+        pytest.raises(OptionError, match="is in use by another process"),
     ):
         tune(**data, out=tmp_path, recipe=SMALL, space=SPACE)
 

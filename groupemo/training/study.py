@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -18,17 +18,16 @@ from typing import Any, Self
 import numpy as np
 import optuna
 import sqlalchemy
-from filelock import FileLock, Timeout
 from optuna.trial import TrialState
 
-from groupemo.errors import ModelError, OptionError, OutputError
+from groupemo.errors import ModelError, OptionError
 from groupemo.training.data import Data, Faces
 from groupemo.training.faces_file import FacesFile
 from groupemo.training.recipe import Recipe
 from groupemo.training.run import new_net
 from groupemo.training.search_space import as_distributions, own_values
 
-__all__ = ["ENDED", "Plan", "begin_study", "draw_trial", "locked", "open_study", "run_folder"]
+__all__ = ["ENDED", "Plan", "begin_study", "draw_trial", "open_study", "run_folder"]
 
 NAME = "groupemo"
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
@@ -114,33 +113,6 @@ class Plan:
         names = ("faces", "recipe", "space", "seed", "prune")
         told: dict[str, Any] = json.loads(json.dumps({name: fixed[name] for name in names}))
         return told
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keep a folder for this process; its end, however it comes, gives it free.
-
-    Raises
-    ------
-    OptionError
-        If another process has it.
-    OutputError
-        If the folder cannot be made or written.
-    """
-    lock = FileLock(folder / ".lock", blocking=False)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout as error:
-        raise OptionError(
-            f"{folder}: is being tuned by another process: wait for it, or choose another folder"
-        ) from error
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written: {error.strerror or error}") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def open_study(folder: Path, plan: Plan) -> optuna.Study:

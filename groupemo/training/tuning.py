@@ -26,6 +26,7 @@ from tqdm.auto import tqdm
 
 from groupemo.errors import GroupemoError, LabelError, ModelError, OptionError, OutputError
 from groupemo.training.data import Faces
+from groupemo.training.locking import locked
 from groupemo.training.loop import train
 from groupemo.training.recipe import Recipe
 from groupemo.training.run import Row, Run
@@ -35,7 +36,6 @@ from groupemo.training.study import (
     Plan,
     begin_study,
     draw_trial,
-    locked,
     open_study,
     run_folder,
 )
