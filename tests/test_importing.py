@@ -240,6 +240,28 @@ def test_a_net_that_scales_pixels_itself_is_given_them_as_they_are(
     assert ("Pixels are taken" in done.assumptions[0]) != takes_bytes
 
 
+def test_an_operator_given_nothing_beside_the_picture_is_passed_over(net, tmp_path):
+    model = onnx.load(net)
+    for name, values in (("roi", []), ("scales", [1, 1, 1, 1])):
+        model.graph.initializer.append(numpy_helper.from_array(np.array(values, np.float32), name))
+    model.graph.node.insert(0, helper.make_node("Resize", ["image", "roi", "scales"], ["resized"]))
+    model.graph.node[1].input[0] = "resized"
+    onnx.save(model, net)
+    done = import_model(net, out=tmp_path / "out", classes=CLASSES)
+    assert known(done)["Scaling"] == ("0..255 to 0..1", "assumed")
+
+
+def test_a_net_without_an_input_is_refused(tmp_path):
+    constant = numpy_helper.from_array(np.ones((1, 3), np.float32), "constant")
+    output = helper.make_tensor_value_info("out", TensorProto.FLOAT, [1, 3])
+    node = helper.make_node("Identity", ["constant"], ["out"])
+    graph = helper.make_graph([node], "blind", [], [output], [constant])
+    opset = [helper.make_opsetid("", 13)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), tmp_path / "blind.onnx")
+    with pytest.raises(ModelError, match=r"blind\.onnx: it has no input"):
+        import_model(tmp_path / "blind.onnx", out=tmp_path / "out", classes=CLASSES)
+
+
 def test_pytorch_is_asked_for_where_it_is_needed(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     (tmp_path / "net.pth").write_bytes(pickle.dumps({}))
@@ -264,6 +286,16 @@ def test_a_dead_net_is_told(tmp_path):
         ({}, {"classes": CLASSES, "output": "logits"}, "sum to 1: they are probs, not logits"),
         ({"softmax": False}, {"classes": CLASSES, "output": "probs"}, "they are logits, not probs"),
         ({"shape": ("n", 3, "h", "w")}, {"classes": CLASSES}, "say size="),
+        (
+            {"shape": ("n", 3, "h", "w")},
+            {"classes": CLASSES, "size": 5000},
+            "5000 pixels: expected",
+        ),
+        (
+            {"shape": ("n", 3, 8, 99999)},
+            {"classes": CLASSES},
+            "side of 99999 pixels: expected 1024",
+        ),
         ({"shape": ("n", 5, 8, 8)}, {"classes": CLASSES}, "say color"),
         ({"shape": (7, 3, 8, 8)}, {"classes": CLASSES}, "7 faces at a time"),
         ({"weights": np.full((3, 3), np.nan)}, {"classes": CLASSES}, "NaN"),
@@ -310,6 +342,9 @@ def import_torch(folder, **options):
         ({"class_path": "nowhere:Net"}, "ModuleNotFoundError"),
         ({"class_args": {"depth": 3}}, "depth"),
         ({"class_path": "builtins:dict"}, "gives a dict, not a net"),
+        ({"class_path": "sys:exit"}, "SystemExit"),
+        ({"size": 20_000}, "20000 pixels: expected 1024"),
+        ({"color": ["rgb"]}, r"color is \['rgb'\]"),
     ],
 )
 def test_what_a_state_dict_needs_is_asked_for(torch_folder, options, told):
@@ -329,6 +364,15 @@ def test_a_state_dict_of_another_class_is_named(torch_folder):
         r" conv\.weight is \(3, 1, 1, 1\), expected \(3, 3, 1, 1\)"
     )
     with pytest.raises(ModelError, match=told):
+        import_torch(torch_folder)
+
+
+def test_tensors_that_hold_no_numbers_are_refused(torch_folder):
+    import torch
+
+    state = torch.load(torch_folder / "net.pth", weights_only=True)["state_dict"]
+    torch.save({name: each.to("meta") for name, each in state.items()}, torch_folder / "net.pth")
+    with pytest.raises(ModelError, match=r"net\.pth: its tensors cannot be weights of color_net"):
         import_torch(torch_folder)
 
 
@@ -426,6 +470,20 @@ def test_an_onnx_net_with_weights_elsewhere_is_refused(net, tmp_path):
     tensor.data_location = TensorProto.EXTERNAL
     net.write_bytes(model.SerializeToString())
     with pytest.raises(ModelError, match=r"mine\.onnx: it keeps weights in other files"):
+        import_model(net, out=tmp_path / "out", classes=CLASSES)
+
+
+def test_an_onnx_net_that_does_not_run_is_named_not_its_copy(net, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = onnx.load(net)
+    tensor = model.graph.initializer.pop()
+    onnx.external_data_helper.set_external_data(tensor, location="weights.bin")
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    (tmp_path / "weights.bin").write_bytes(bytes(36))
+    model.graph.node.insert(0, helper.make_node("Constant", [], [tensor.name], value=tensor))
+    net.write_bytes(model.SerializeToString())
+    with pytest.raises(ModelError, match=r"mine\.onnx: not an ONNX model"):
         import_model(net, out=tmp_path / "out", classes=CLASSES)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -19,10 +19,13 @@ from groupemo.errors import ModelError, OptionError
 from groupemo.faces import Faces
 from groupemo.models.session import open_session, run
 
-__all__ = ["Fact", "Inspection", "inspect"]
+__all__ = ["Fact", "Inspection", "check_sides", "inspect"]
 
 FACES = 32
 """Made faces that a net is tried on: a batch."""
+
+LARGEST = 1024
+"""Pixels of a side; nets of faces take 48 to 448."""
 
 FIELDS = tuple(each.name for each in fields(Description))
 
@@ -89,6 +92,10 @@ def inspect(net: Path, name: str, given: Mapping[str, Any]) -> Inspection:
     if unknown:
         raise OptionError(f"{name}: no option {unknown[0]!r}; known: {', '.join(FIELDS)}")
     session = open_session(net)
+    if not session.get_inputs():
+        raise ModelError(f"{name}: it has no input: no net that looks at faces")
+    size = given.get("size")
+    check_sides(name, [*_dims(session), *(size if isinstance(size, list | tuple) else [size])])
     known: dict[str, Any] = dict(given)
     if "color" not in known:
         known["color"] = _color(name, session)
@@ -96,10 +103,7 @@ def inspect(net: Path, name: str, given: Mapping[str, Any]) -> Inspection:
         known["range"] = [0, 255]
     if "classes" not in known:
         raise OptionError(_ask_for_classes(name, session))
-    try:
-        backend = Onnx(model=net, **{**known, "output": "logits"})
-    except (ModelError, OptionError) as error:
-        raise type(error)(str(error).replace(str(net), name)) from error
+    backend = Onnx(model=net, **{**known, "output": "logits"})
     values = _answers(backend, session)
     known["output"] = _output(name, values, known.get("output"))
     layout, *size = _layout_and_size(backend.shape, known)
@@ -111,6 +115,21 @@ def inspect(net: Path, name: str, given: Mapping[str, Any]) -> Inspection:
         tuple(_facts(net, backend, description, given)),
         tuple(_assumptions(description, given, values)),
     )
+
+
+def check_sides(name: str, sides: Iterable[Any]) -> None:
+    """Refuse pictures so large that trying the net would fill the memory.
+
+    Raises
+    ------
+    OptionError
+        If one of the sides that are whole numbers is larger than `LARGEST`.
+    """
+    most = max((side for side in sides if isinstance(side, int)), default=0)
+    if most > LARGEST:
+        raise OptionError(
+            f"{name}: its pictures have a side of {most} pixels: expected {LARGEST} at most"
+        )
 
 
 def _dims(session: Any) -> list[int | None]:
@@ -141,8 +160,10 @@ def _takes_bytes(net: Path) -> bool:
     current = graph.input[0].name
     for node in graph.node:  # in the order of computing
         if current in node.input:
-            beside = [tensors[name] for name in node.input if name in tensors]
-            values = np.abs([onnx.numpy_helper.to_array(each).max() for each in beside])
+            beside = [
+                onnx.numpy_helper.to_array(tensors[name]) for name in node.input if name in tensors
+            ]
+            values = np.array([np.abs(each).max() for each in beside if each.size])
             if node.op_type in ("Div", "Sub", "Add") and (values >= 50).any():
                 return True
             if node.op_type == "Mul" and (values <= 0.02).any():

@@ -13,8 +13,8 @@ from typing import Any
 
 from groupemo.backends._description import CHANNELS
 from groupemo.crops import checked_size
-from groupemo.errors import OptionError, OutputError
-from groupemo.importing.inspection import Fact, inspect
+from groupemo.errors import ModelError, OptionError, OutputError
+from groupemo.importing.inspection import Fact, check_sides, inspect
 from groupemo.importing.kinds import Kind, kind_of
 from groupemo.importing.onnx_file import copy_onnx
 from groupemo.importing.records import spell_card, spell_description
@@ -130,7 +130,7 @@ def import_model(
         raise OptionError(f"{path}: a class path goes with a state dict; this is {kind}")
     options = {name: value for name, value in description.items() if value is not None}
     said = {**_read_beside(path), **options}
-    with _folder(folder, force) as workplace:
+    with _folder(folder, force) as workplace, _named(workplace / NET, path):
         net = workplace / NET
         if kind == "ONNX":
             copy_onnx(path, net)
@@ -169,24 +169,27 @@ def _shape(source: Path, said: Mapping[str, Any]) -> tuple[int | None, int, int]
         raise OptionError(
             f"{source}: a file of PyTorch does not say the size of its pictures: say --size (size=)"
         )
-    return (CHANNELS.get(said.get("color", "")), *checked_size(said["size"]))
+    size = checked_size(said["size"])
+    check_sides(str(source), size)
+    color = said.get("color")
+    return (CHANNELS.get(color) if isinstance(color, str) else None, *size)
+
+
+@contextmanager
+def _named(net: Path, source: Path) -> Iterator[None]:
+    """Let errors name the user's file, not what becomes of it."""
+    try:
+        yield
+    except (ModelError, OptionError) as error:
+        raise type(error)(str(error).replace(str(net), str(source))) from error
 
 
 @contextmanager
 def _folder(folder: Path, force: bool) -> Iterator[Path]:
     """Give a folder under another name, and give it the right one when all went well."""
-    if folder.exists() and not force:
-        raise OutputError(f"{folder}: there already: say another folder, or --force to replace it")
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder}: a file: say a folder")
-    held = sorted(each.name for each in folder.iterdir()) if folder.exists() else []
-    foreign = [name for name in held if name not in (NET, DESCRIPTION, CARD)]
-    if foreign:
-        raise OutputError(
-            f"{folder}: not made by an import ({', '.join(foreign[:3])}): say another folder"
-        )
-    workplace = folder.absolute().with_name(f".{uuid.uuid4().hex[:16]}")
     try:
+        _check_folder(folder, force)
+        workplace = folder.absolute().with_name(f".{uuid.uuid4().hex[:16]}")
         workplace.mkdir(parents=True)
         try:
             yield workplace
@@ -197,3 +200,16 @@ def _folder(folder: Path, force: bool) -> Iterator[Path]:
             shutil.rmtree(workplace, ignore_errors=True)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written: {error.strerror or error}") from error
+
+
+def _check_folder(folder: Path, force: bool) -> None:
+    if folder.exists() and not force:
+        raise OutputError(f"{folder}: there already: say another folder, or --force to replace it")
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder}: a file: say a folder")
+    held = sorted(each.name for each in folder.iterdir()) if folder.exists() else []
+    foreign = [name for name in held if name not in (NET, DESCRIPTION, CARD)]
+    if foreign:
+        raise OutputError(
+            f"{folder}: not made by an import ({', '.join(foreign[:3])}): say another folder"
+        )

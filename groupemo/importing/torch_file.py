@@ -139,7 +139,12 @@ def _filled(torch: Any, source: Path, loaded: Any, made_of: TorchClass | None) -
         )
     net = _made(torch, made_of)
     _check_state(source, made_of.path, net.state_dict(), state)
-    net.load_state_dict(state)
+    try:
+        net.load_state_dict(state)
+    except RuntimeError as error:
+        raise ModelError(
+            f"{source}: its tensors cannot be weights of {made_of.path}: {str(error).strip()}"
+        ) from error
     return net
 
 
@@ -161,7 +166,7 @@ def _made(torch: Any, made_of: TorchClass) -> Any:
     sys.path.insert(0, here)
     try:
         net = getattr(importlib.import_module(module), name)(**made_of.arguments)
-    except Exception as error:  # somebody's own code may raise anything
+    except (Exception, SystemExit) as error:  # somebody's own code may raise anything
         raise ModelError(
             f"class path {made_of.path!r} cannot be made with {dict(made_of.arguments)}:"
             f" {type(error).__name__}: {error}"
