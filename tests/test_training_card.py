@@ -161,7 +161,7 @@ def test_faces_without_a_label_leave_what_needs_one_undefined():
 # --- a training, from faces to cards --------------------------------------------------------
 
 
-def made_faces(path, n, seed, terms="none: made up | `so`"):
+def made_faces(path, n, seed, terms="none: made up | `so`", kind="a folder of classes"):
     """Write faces whose class mostly shows as where they are bright; one vote of ten is stray."""
     rng = np.random.default_rng(seed)
     shown = rng.integers(0, K, n)
@@ -175,6 +175,8 @@ def made_faces(path, n, seed, terms="none: made up | `so`"):
     )
     source = {"name": "made.csv", "sha256": "0" * 64, "terms": terms}
     provenance = {
+        "kind": kind,
+        "groupemo": "0.1.0",
         "sources": [source],
         "left_out": {"contempt": 3},
         "options": {"margin": 0.1, "square": True},
@@ -185,7 +187,7 @@ def made_faces(path, n, seed, terms="none: made up | `so`"):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("card")
-    faces = made_faces(folder / "faces.h5", 240, 1, "data of the FER2013 competition")
+    faces = made_faces(folder / "faces.h5", 240, 1, "none", "a FER2013 CSV")
     valid = made_faces(folder / "valid.h5", 90, 2)
     recipe = Recipe(epochs=2, batch=32, width=0.34, lr=0.01, ema=0.8, threads=1)
     return train(faces, valid=valid, recipe=recipe, out=folder / "first")
@@ -253,7 +255,7 @@ def test_the_cards_figures_are_those_of_the_file(run, files, cards):
     happy = EMOTIONS.index("happy")
     cells = row_of(card, "happy")
     assert cells[1] == str((labels == happy).sum())
-    assert cells[3] == f"{right[labels == happy].mean():.3f}"
+    assert re.fullmatch(rf"{right[labels == happy].mean():.3f} \[0\.\d+, [01]\.\d+\]", cells[3])
     counts = [int(cell) for cell in row_of(card, "**happy**")[1:]]
     assert counts == [
         int(((labels == happy) & (probs.argmax(axis=1) == at)).sum()) for at in range(K)
@@ -279,6 +281,8 @@ def test_the_cards_say_what_the_net_is_not_for(cards):
     few = [name for name in EMOTIONS if f"{name} " in card.split(f"under {FEW}")[1].split(".")[0]]
     assert few == list(EMOTIONS)
     assert "contempt 3" in sheet
+    assert "Ten crowd workers voted on each face for FER+" in sheet
+    assert "![Loss" in card
     assert "no figure is given by\n  group" in card
 
 
@@ -290,6 +294,7 @@ def test_text_from_outside_stays_text(files, tmp_path):
     assert "`a\\|b.h5`" in sheet.read_text()
     assert "dealt out of the same file by photo" in card.read_text()
     assert "FER2013" not in card.read_text()
+    assert "FER+" not in sheet.read_text()
 
 
 def test_the_same_training_gives_the_same_cards(run, files, cards):

@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import cache
-from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,10 +25,13 @@ from groupemo.files import write_atomically
 from groupemo.metrics.agreement import majority
 from groupemo.training.architectures import ARCHITECTURES
 from groupemo.training.assessment import LEAST_ANSWERED, TARGET, Assessment, Figure, assess
+from groupemo.training.data import Data
+from groupemo.training.faces_file import leaks
 from groupemo.training.feed import Feed
 from groupemo.training.locking import locked
-from groupemo.training.onnx_export import Exported, answer, validated
+from groupemo.training.onnx_export import Exported, answer
 from groupemo.training.run import Run
+from groupemo.training.sources import FER2013_KINDS
 
 if TYPE_CHECKING:
     import jinja2
@@ -92,7 +94,7 @@ class FacesFacts:
             name=file.path.name,
             sha256=file.sha256,
             faces=len(feed),
-            photos=len(np.unique(file.photos[feed.rows])),
+            photos=len(np.unique(feed.photos)),
             side=file.side,
             channels=file.channels,
             mean=file.mean,
@@ -111,8 +113,13 @@ class FacesFacts:
 
     @property
     def is_fer2013(self) -> bool:
-        """Whether a source is FER2013."""
-        return any("FER2013" in each["terms"] for each in self.provenance["sources"])
+        """Whether they are those of FER2013."""
+        return self.provenance.get("kind") in FER2013_KINDS
+
+    @property
+    def is_ferplus(self) -> bool:
+        """Whether, moreover, the votes are those of FER+: FER2013's own labels are one a face."""
+        return self.is_fer2013 and self.voters > 1
 
 
 def write_cards(run: Run, files: Sequence[Exported]) -> tuple[Path, Path]:
@@ -138,7 +145,7 @@ def write_cards(run: Run, files: Sequence[Exported]) -> tuple[Path, Path]:
         If the exported file cannot be run, or nothing can be written.
     """
     with ExitStack() as stack:
-        data = validated(stack, run)
+        data = Data.of_run(stack, run)
         about = {
             "name": run.folder.resolve().name,
             "version": __version__,
@@ -151,7 +158,7 @@ def write_cards(run: Run, files: Sequence[Exported]) -> tuple[Path, Path]:
             "assessed": _assessed(files[0], data.validated),
             "learned": FacesFacts.of(data.learned),
             "valid": FacesFacts.of(data.validated),
-            "shared": _shared(data.learned, data.validated),
+            "shared": int(leaks(data.learned, data.validated).sum()),
             "split": data.learned.file is data.validated.file,
         }
     with locked(run.folder):
@@ -166,17 +173,8 @@ def write_cards(run: Run, files: Sequence[Exported]) -> tuple[Path, Path]:
 
 def _assessed(net: Exported, valid: Feed) -> Assessment:
     faces = np.concatenate([*valid.in_order()])
-    photos = valid.file.photos[valid.rows]
-    return assess(answer(net.path, faces), valid.votes, photos, temperature=net.temperature)
-
-
-def _shared(learned: Feed, valid: Feed) -> int:
-    """Return how many faces of `valid` have the pixels, or the photo, of one of `learned`."""
-    same = [
-        np.isin(of(valid.file)[valid.rows], of(learned.file)[learned.rows])
-        for of in (attrgetter("digests"), attrgetter("photos"))
-    ]
-    return int(np.logical_or(*same).sum())
+    probs = answer(net.path, faces)
+    return assess(probs, valid.votes, valid.photos, temperature=net.temperature)
 
 
 def _chosen(run: Run) -> dict[str, Any]:
@@ -205,6 +203,7 @@ def _templates() -> jinja2.Environment:
         "num": _number,
         "percent": _percent,
         "span": _span,
+        "figure": _figure,
         "md": _markdown,
         "code": _code,
     }
@@ -228,6 +227,11 @@ def _percent(share: float) -> str:
 
 def _span(figure: Figure) -> str:
     return DASH if math.isnan(figure.low) else f"{figure.low:.3f} to {figure.high:.3f}"
+
+
+def _figure(figure: Figure) -> str:
+    value = _number(figure.value)
+    return value if math.isnan(figure.low) else f"{value} [{figure.low:.3f}, {figure.high:.3f}]"
 
 
 def _markdown(text: object) -> str:

@@ -80,6 +80,28 @@ class Data:
             len(validated) - len(kept),
         )
 
+    @classmethod
+    def of_run(cls, stack: ExitStack, run: Run) -> Self:
+        """Return the faces a net learned from and was validated on, as they were then.
+
+        Raises
+        ------
+        LabelError
+            If a file is not there.
+        OptionError
+            If it holds other faces by now.
+        """
+        faces, valid = (run.data[name] for name in ("faces", "valid"))
+        other = valid["path"] if valid["path"] != faces["path"] else None
+        data = cls.open(stack, faces["path"], other, run.recipe)
+        for was, feed in ((faces, data.learned), (valid, data.validated)):
+            if feed.file.sha256 != was["sha256"]:
+                raise OptionError(
+                    f"{feed.file.path}: not the faces of {run.folder} any more: the checksum"
+                    " differs; put the file back, or train again"
+                )
+        return data
+
     def identity(self, recipe: Recipe) -> dict[str, Any]:
         """Return what tells this data, and the recipe's teachers, from others."""
         return {

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import h5py
 import numpy as np
@@ -281,7 +281,16 @@ class FacesFile:
         return sha256_of(self.path)
 
 
-def leaks(a: FacesFile, b: FacesFile) -> NDArray[np.bool_]:
+class Identified(Protocol):
+    """Faces that are known again: a file's, or some of them."""
+
+    @property
+    def photos(self) -> NDArray[np.int64]: ...
+    @property
+    def digests(self) -> NDArray[np.bytes_]: ...
+
+
+def leaks(a: Identified, b: Identified) -> NDArray[np.bool_]:
     """Return which faces of `b` also stand in `a`, or came from a photo of `a`'s, shape=(len(b),).
 
     Pixels are compared exactly: the same face at another size, or compressed once

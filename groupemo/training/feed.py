@@ -53,6 +53,16 @@ class Feed:
         """Votes, shape (n, 7)."""
         return self.file.votes[self.rows]
 
+    @property
+    def photos(self) -> Rows:
+        """Which photo each face came from, shape (n,)."""
+        return self.file.photos[self.rows]
+
+    @property
+    def digests(self) -> NDArray[np.bytes_]:
+        """What tells each face's pixels from others, shape (n,)."""
+        return self.file.digests[self.rows]
+
     def in_order(self) -> Iterator[NDArray[np.uint8]]:
         """Yield all faces, shape (b, s, s[, 3])."""
         for first in range(0, len(self), BATCH):
@@ -100,7 +110,7 @@ class Feed:
         return np.asarray(read[rows - rows[0]])
 
 
-def as_input(faces: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
+def as_input(faces: NDArray[np.uint8], device: torch.device | str = "cpu") -> torch.Tensor:
     """Return faces as nets take them: shape (n, c, s, s), float32, 0 to 1."""
     pixels = torch.from_numpy(faces).to(device)
     pixels = pixels.unsqueeze(1) if pixels.ndim == 3 else pixels.movedim(3, 1)

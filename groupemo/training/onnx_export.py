@@ -55,6 +55,7 @@ from groupemo.metrics.scaling import TEMPERATURES, fit_scaling
 from groupemo.models.session import open_session
 from groupemo.models.session import run as run_session
 from groupemo.training.data import Data
+from groupemo.training.feed import as_input
 from groupemo.training.locking import locked
 from groupemo.training.run import Run
 from groupemo.training.validation import predict
@@ -67,7 +68,6 @@ __all__ = [
     "answer",
     "export",
     "export_run",
-    "validated",
 ]
 
 Precision = Literal["float32", "float16", "int8"]
@@ -206,7 +206,7 @@ def export(
     if precision == "float16":
         _halve_weights(model)
     elif precision == "int8" and calibration_faces is not None:
-        model = _quantized(model, as_inputs(calibration_faces))
+        model = _quantized(model, as_input(calibration_faces).numpy())
     told = {
         "classes": ",".join(about.classes),
         "side": str(side),
@@ -241,7 +241,7 @@ def answer(path: str | Path, faces: NDArray[np.uint8]) -> Floats:
         If the file is not there or cannot be run.
     """
     session = open_session(Path(path))
-    return _in_batches(lambda inputs: run_session(session, inputs)[0], faces)
+    return _in_batches(lambda inputs: run_session(session, inputs.numpy())[0], faces)
 
 
 def export_run(
@@ -283,7 +283,7 @@ def export_run(
         raise OptionError(f"precision is {precision!r}: expected one of {', '.join(PRECISIONS)}")
     with ExitStack() as stack:
         stack.enter_context(locked(run.folder))
-        data = validated(stack, run)
+        data = Data.of_run(stack, run)
         net, learned, valid = run.load_net(), data.learned, data.validated
         labels, made = majority(valid.votes), learned.file.provenance.get("options", {})
         metadata = {
@@ -316,33 +316,6 @@ def export_run(
     return tuple(files)
 
 
-def validated(stack: ExitStack, run: Run) -> Data:
-    """Return the faces a net learned from and was validated on, as they were then.
-
-    Parameters
-    ----------
-    stack : ExitStack
-        Closes the files.
-    run : Run
-
-    Raises
-    ------
-    LabelError
-        If a file is not there.
-    OptionError
-        If it holds other faces by now.
-    """
-    paths = [run.data[name]["path"] for name in ("faces", "valid")]
-    data = Data.open(stack, paths[0], paths[1] if paths[1] != paths[0] else None, run.recipe)
-    for name, feed in (("faces", data.learned), ("valid", data.validated)):
-        if feed.file.sha256 != run.data[name]["sha256"]:
-            raise OptionError(
-                f"{feed.file.path}: not the faces of {run.folder} any more: the checksum differs;"
-                " put the file back, or train again"
-            )
-    return data
-
-
 def _fitted(probs: Floats, labels: NDArray[np.int64]) -> float:
     """Return the temperature that fits the labelled faces best, to four digits."""
     known = np.flatnonzero(labels >= 0)
@@ -352,12 +325,6 @@ def _fitted(probs: Floats, labels: NDArray[np.int64]) -> float:
     scale, _ = fit_scaling(answers, "temperature")
     best = float(f"{1 / scale[0]:.4g}")
     return 1.0 if np.isclose(best, TEMPERATURES).any() else best
-
-
-def as_inputs(faces: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return faces as the net takes them: floats from 0 to 1, shape (n, c, s, s)."""
-    planes = faces[:, np.newaxis] if faces.ndim == 3 else faces.transpose(0, 3, 1, 2)
-    return np.asarray(planes / np.float32(255), np.float32)
 
 
 class _WithSoftmax(torch.nn.Module):
@@ -515,7 +482,7 @@ def _compared(
     with tempfile.TemporaryDirectory() as folder:
         after = answer(write_atomically(Path(folder, target.name), data), faces)
     with torch.no_grad():
-        before = _in_batches(lambda inputs: net(torch.from_numpy(inputs)).numpy(), faces)
+        before = _in_batches(lambda inputs: net(inputs).numpy(), faces)
     precision = told["precision"]
     largest = float(np.abs(after - before).max())
     if not largest <= TOLERANCES[precision]:
@@ -544,7 +511,7 @@ def _compared(
 def _in_batches(of: Any, faces: NDArray[np.uint8]) -> Floats:
     """Return what a net gives faces: of batches of `BATCHES` first, then of `BATCH`."""
     stops = [*np.cumsum(BATCHES), *range(sum(BATCHES) + BATCH, len(faces) + BATCH, BATCH)]
-    parts = [of(as_inputs(faces[a:b])) for a, b in zip([0, *stops], stops, strict=False)]
+    parts = [of(as_input(faces[a:b])) for a, b in zip([0, *stops], stops, strict=False)]
     return np.concatenate([part for part in parts if len(part)]).astype(np.float64)
 
 

@@ -39,9 +39,12 @@ from groupemo.training.sources._table import columns_of
 from groupemo.training.sources.fer2013 import read_fer2013, read_sheet
 from groupemo.training.sources.photos import read_folder, read_labelled
 
-__all__ = ["read_source"]
+__all__ = ["FER2013_KINDS", "read_source"]
 
 BATCH = 256
+
+FER2013_KINDS = ("a FER2013 CSV", "the CSV of a sheet")
+"""What the provenance calls sources whose faces are FER2013's."""
 
 
 class _Kind(NamedTuple):
@@ -56,13 +59,13 @@ class _Kind(NamedTuple):
 FOLDER = _Kind("a folder of classes", frozenset(), read_folder, frozenset())
 TABLES = (
     _Kind(
-        "a FER2013 CSV",
+        FER2013_KINDS[0],
         frozenset({"emotion", "pixels"}),
         read_fer2013,
         frozenset({"votes", "split"}),
     ),
     _Kind(
-        "the CSV of a sheet",
+        FER2013_KINDS[1],
         frozenset({"cell"}),
         read_sheet,
         frozenset({"labels", "keep_leaked"}),
