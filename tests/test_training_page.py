@@ -23,6 +23,7 @@ COMMANDS = [
     for line in block.splitlines()
     if line.startswith("groupemo ")
 ]
+[PYTHON] = re.findall(r"```python\n(.*?)```", PAGE, re.S)
 QUICK = ("--set", "epochs=1", "--set", "threads=1")
 
 
@@ -82,6 +83,8 @@ def test_every_command_of_the_page_runs(place):
         if words[0] == "tune":
             words = [*words, "--trials", "2"]
         groupemo(*words)
+    exec(PYTHON.replace("epochs=40", "epochs=1, threads=1"), {})
+    assert (place / "runs" / "python" / "datasheet.md").exists()
     assert (place / "runs" / "best" / "net.onnx").exists()
     assert (place / "runs" / "first" / "net.int8.onnx").exists()
     assert (place / "my_net" / "net.onnx").exists()
