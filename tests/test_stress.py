@@ -161,6 +161,12 @@ def test_brightness_and_contrast_are_factors():
     assert set(np.unique(flatter)) == {55, 85}
 
 
+def test_contrast_about_a_box_of_less_than_a_pixel():
+    image = np.full((20, 20, 3), 100, np.uint8)
+    flatter, _ = DISTURBANCES["contrast"].apply(image, Faces([[9.1, 9.1, 9.4, 9.4]]), 0.5, RNG(0))
+    assert set(np.unique(flatter)) == {100}
+
+
 def test_noise_has_the_deviation_said_and_grows_without_changing():
     image, faces = np.full((90, 90, 3), 128, np.uint8), Faces([[30, 30, 60, 60]])
     apply = DISTURBANCES["noise"].apply
@@ -417,6 +423,11 @@ def test_the_plot_has_a_panel_a_kind_and_a_line_a_backend(found):
     assert panels["size"].get_xscale() == panels["jpeg"].get_xscale() == "log"
     assert "24 labelled faces in 6 photos" in axes.get_title()
     assert len({panel.get_ylim() for panel in panels.values()}) == 1
+
+
+def test_the_plot_of_the_neutral_level_alone(scene):
+    found = stress(*scene, backends=[bright_backend()], kinds={"jpeg": [100]}, draws=DRAWS)
+    plot_robustness(found)
 
 
 def test_the_plot_goes_into_the_axes_given_and_takes_any_figure(found):

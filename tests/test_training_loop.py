@@ -292,6 +292,21 @@ def test_nothing_in_a_checkpoint_is_run(tmp_path):
             checkpoints.load(tmp_path / name)
 
 
+@pytest.mark.parametrize("text", ["[]", "{}", '{"faces": {"path": 3}}', "[" * 100_000])
+def test_data_that_name_no_faces_are_refused(text, run, tmp_path):
+    for name in ("recipe.json", "history.csv"):
+        (tmp_path / name).write_bytes((run.folder / name).read_bytes())
+    (tmp_path / "data.json").write_text(text)
+    with pytest.raises(ModelError, match="not the folder of a training"):
+        Run.open(tmp_path)
+
+
+def test_a_training_without_an_epoch_has_no_net(run, tmp_path):
+    Run(tmp_path, run.recipe, run.data, []).begin()
+    with pytest.raises(ModelError, match="no epoch is done"):
+        Run.open(tmp_path).load_net()
+
+
 def test_a_folder_without_a_training_is_named(tmp_path):
     with pytest.raises(ModelError, match="not the folder of a training"):
         Run.open(tmp_path)

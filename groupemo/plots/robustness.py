@@ -100,7 +100,7 @@ def _draw(panel: Axes, stress: Stress, kind: str, figure: str) -> None:
     if not math.isnan(chance):
         panel.axhline(chance, color=QUIET, linewidth=1, linestyle=":", zorder=0.8,
                       label="best constant answer")  # fmt: skip
-    if about.ratio:
+    if about.ratio and {*levels} != {at_rest}:  # a logarithmic axis needs two places
         panel.set_xscale("log")
         panel.xaxis.set_major_locator(FixedLocator(list(levels)))
         panel.xaxis.set_minor_locator(NullLocator())

@@ -166,7 +166,8 @@ def brightness(image: Image, faces: Faces, level: float, rng: Generator) -> tupl
 
 def contrast(image: Image, faces: Faces, level: float, rng: Generator) -> tuple[Image, Faces]:
     """Multiply by `level` how far pixel values are from the face's mean."""
-    mean = cut(image, faces.boxes[0]).mean()
+    face = cut(image, faces.boxes[0])
+    mean = (face if face.size else image).mean()  # a box may be less than a pixel wide
     return _mapped(image, mean + level * (np.arange(256.0) - mean)), faces
 
 

@@ -84,7 +84,8 @@ class Run:
             recipe = Recipe.from_json((where / "recipe.json").read_text(encoding="utf-8"))
             data = json.loads((where / "data.json").read_text(encoding="utf-8"))
             rows = _parse((where / "history.csv").read_text(encoding="utf-8"))
-        except (OSError, ValueError, KeyError, TypeError, OptionError) as error:
+            _check(data)
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, OptionError) as error:
             raise ModelError(f"{where}: not the folder of a training: {error}") from error
         return cls(where, recipe, data, rows)
 
@@ -107,6 +108,8 @@ class Run:
         ModelError
             If no epoch is done, or the file is damaged or of another epoch.
         """
+        if not self.history:
+            raise ModelError(f"{self.folder}: no epoch is done: give the training's command again")
         path = self.folder / "best.pt"
         kept = checkpoints.load(path)
         faces = self.data["faces"]
@@ -160,6 +163,15 @@ class Run:
                 f"{self.folder}: holds a training with {what}: {'; '.join(differences)}."
                 " Choose another folder, or go on with what that one was begun with"
             )
+
+
+def _check(data: Any) -> None:
+    """Raise KeyError or TypeError if this does not tell which faces were used."""
+    kinds = {"path": str, "sha256": str, "faces": int, "side": int, "channels": int}
+    for name in ("faces", "valid"):
+        for part, kind in kinds.items():
+            if not isinstance(data[name][part], kind):
+                raise TypeError(f"data.json: {name}.{part} is {data[name][part]!r}")
 
 
 def _differences(mine: Mapping[str, Any], there: Mapping[str, Any], of: str = "") -> list[str]:
