@@ -79,6 +79,9 @@ def test_a_state_dict_is_evaluated(torch_folder, tmp_path):
     )  # fmt: skip
     assert done.kind == "PyTorch"
     check_that_it_is_right(done.spec, tmp_path)
+    data = (tmp_path / "out" / "net.onnx").read_bytes()
+    assert b"stack_trace" not in data, "paths of the machine it was exported on"
+    assert str(torch_folder).encode() not in data
 
 
 @pytest.mark.parametrize("make", ["script", "trace"])

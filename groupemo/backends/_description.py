@@ -88,6 +88,13 @@ class Description:
         values = low + picture / 255 * (high - low)
         return np.asarray((values - np.array(self.mean)) / np.array(self.std), np.float32)
 
+    def to_toml(self) -> str:
+        """Return the text of a file that `describe` reads: TOML's values are written as JSON's."""
+        said = {name: value for name, value in vars(self).items() if value is not None}
+        return "".join(
+            f"{name} = {json.dumps(np.asarray(value).tolist())}\n" for name, value in said.items()
+        )
+
 
 def describe(
     model: Path, description: str | Path | None, options: Mapping[str, Any]

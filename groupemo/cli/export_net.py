@@ -49,7 +49,7 @@ def export(
     inside; net.toml beside it is what --backend onnx:model=RUN/net.onnx needs.
     Needs: pip install 'groupemo[train]'.
     """
-    from groupemo.training.extra import needs_train_extra
+    from groupemo.models.pytorch import needs_train_extra
 
     with needs_train_extra():
         from groupemo.training.card import write_cards

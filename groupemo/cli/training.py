@@ -104,7 +104,7 @@ def train(
     fitted, a model card and a data sheet. --backend onnx:model=DIR/net.onnx takes it.
     Needs: pip install 'groupemo[train]'.
     """
-    from groupemo.training.extra import needs_train_extra
+    from groupemo.models.pytorch import needs_train_extra
 
     named = {
         "architecture": architecture,

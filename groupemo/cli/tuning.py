@@ -64,7 +64,7 @@ def tune(
     after a kill. The folder holds all trials, what mattered, pictures, and
     best.json for train --recipe. Needs: pip install 'groupemo[train]'.
     """
-    from groupemo.training.extra import needs_train_extra
+    from groupemo.models.pytorch import needs_train_extra
 
     with needs_train_extra():
         from groupemo.training.tuning import tune as run_tuning

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from groupemo._version import __version__
+from groupemo.backends._description import Description
 from groupemo.importing.inspection import Inspection
 from groupemo.importing.kinds import Kind
 
@@ -17,10 +15,8 @@ __all__ = ["spell_card", "spell_description"]
 
 def spell_description(found: Inspection, kind: Kind, origin: Sequence[str]) -> str:
     """Return the text of net.toml: where the net comes from, and the fields of `Description`."""
-    lines = [f"# Imported by groupemo {__version__} from {kind}:", *(f"# {one}" for one in origin)]
-    for name, value in found.description.items():  # JSON's values are TOML's, too
-        lines.append(f"{name} = {json.dumps(np.asarray(value).tolist())}")
-    return "\n".join(lines) + "\n"
+    told = [f"# Imported by groupemo {__version__} from {kind}:", *(f"# {one}" for one in origin)]
+    return "\n".join([*told, Description(**found.description).to_toml()])
 
 
 def spell_card(found: Inspection, kind: Kind, origin: Sequence[str], folder: Path) -> str:

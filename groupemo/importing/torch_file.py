@@ -7,21 +7,21 @@ reads tensors and refuses the rest; it is never done otherwise unasked.
 from __future__ import annotations
 
 import importlib
-import logging
 import os
 import pickle
 import re
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 
-from groupemo.errors import MissingExtra, ModelError, OptionError
+from groupemo.errors import ModelError, OptionError
+from groupemo.models.pytorch import forget_origin, needs_train_extra, quiet
 from groupemo.models.session import open_session, run
 
 __all__ = ["TorchClass", "convert_torch", "convert_torchscript"]
@@ -92,7 +92,7 @@ def convert_torchscript(source: Path, target: Path, *, shape: tuple[int | None, 
     """
     torch = _torch()
     try:
-        with _quiet():
+        with quiet():
             loaded = torch.jit.load(str(source), map_location="cpu")
     except (RuntimeError, ValueError, OSError) as error:
         raise ModelError(f"{source}: not a TorchScript net: {_first_line(error)}") from error
@@ -100,12 +100,9 @@ def convert_torchscript(source: Path, target: Path, *, shape: tuple[int | None, 
 
 
 def _torch() -> Any:
-    try:
+    with needs_train_extra():
+        import onnxscript  # noqa: F401 - torch's exporter needs it
         import torch
-    except ImportError as error:
-        raise MissingExtra(
-            "files of PyTorch need PyTorch: pip install 'groupemo[train]'"
-        ) from error
     return torch
 
 
@@ -113,7 +110,7 @@ def _load(torch: Any, source: Path, allow_pickle: bool) -> Any:
     if allow_pickle:
         warnings.warn(f"{source}: any code in it runs now, as you asked for", stacklevel=2)
     try:
-        with _quiet():
+        with quiet():
             return torch.load(source, map_location="cpu", weights_only=not allow_pickle)
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL ([\w.]+)", str(error))
@@ -215,7 +212,7 @@ def _export(
         else {"dynamic_axes": {"input": {0: "n"}, "output": {0: "n"}}}
     )
     try:
-        with _quiet(), torch.no_grad():
+        with quiet(), torch.no_grad():
             pictures = {n: torch.rand(n, *full) for n in (2, 5)}
             answers = {n: net(each).numpy() for n, each in pictures.items()}
             torch.onnx.export(
@@ -233,6 +230,9 @@ def _export(
         raise ModelError(
             f"{source}: it cannot be exported for inputs of shape {full}: {_first_line(error)}"
         ) from error
+    model = onnx.load(target)
+    forget_origin(model)
+    onnx.save(model, target)
     session = open_session(target)
     for n, expected in answers.items():
         given = run(session, pictures[n].numpy())[0]
@@ -251,20 +251,6 @@ def _channels(source: Path, net: Any) -> int:
     if channels not in (1, 3):
         raise OptionError(f"{source}: it does not say how many channels it takes: say color=")
     return channels
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep to itself what PyTorch says of its own future while it exports."""
-    log = logging.getLogger("torch.onnx")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        log.setLevel(level)
 
 
 def _first_line(error: Exception) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import lazy_loader as _lazy
 
-from groupemo.training.extra import needs_train_extra as _needs_train_extra
+from groupemo.models.pytorch import needs_train_extra as _needs_train_extra
 
 _get, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
 

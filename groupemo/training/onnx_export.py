@@ -25,14 +25,11 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import json
-import logging
 import math
 import tempfile
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -52,6 +49,7 @@ from groupemo.files import write_atomically
 from groupemo.metrics.agreement import majority
 from groupemo.metrics.answers import Answers
 from groupemo.metrics.scaling import TEMPERATURES, fit_scaling
+from groupemo.models.pytorch import forget_origin, quiet
 from groupemo.models.session import open_session
 from groupemo.models.session import run as run_session
 from groupemo.training.data import Data
@@ -221,7 +219,7 @@ def export(
     known = labels if shown is faces and labels is not None else np.full(len(shown), -1)
     data = model.SerializeToString()
     exported = _compared(whole, data, shown, known, target, told)
-    write_atomically(target.with_suffix(".toml"), _toml(about).encode())
+    write_atomically(target.with_suffix(".toml"), about.to_toml().encode())
     write_atomically(target, data)
     return exported
 
@@ -361,7 +359,7 @@ def _traced(net: torch.nn.Module, shape: tuple[int, ...], k: int, target: Path) 
     """Return the net as an ONNX graph without the paths and names of the machine it is made on."""
     example = torch.zeros(2, *shape)
     try:
-        with _quiet():
+        with quiet():
             given = tuple(net(example).shape)
             program = torch.onnx.export(
                 net, (example,), input_names=["input"], output_names=["probs"],
@@ -376,27 +374,10 @@ def _traced(net: torch.nn.Module, shape: tuple[int, ...], k: int, target: Path) 
         raise ModelError(f"{target}: the net gives shape {given} for 2 faces, expected (2, {k})")
     assert program is not None  # None stands for the older exporter
     model = program.model_proto
-    graph = model.graph
-    if graph.input[0].type.tensor_type.shape.dim[0].dim_param != "n":
+    if model.graph.input[0].type.tensor_type.shape.dim[0].dim_param != "n":
         raise ModelError(f"{target}: the net takes just 2 faces at a time, expected any number")
-    for part in (graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
-        del part.metadata_props[:]
-    del graph.value_info[:]
+    forget_origin(model)
     return model
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep what PyTorch's exporter says to its own developers from the user."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 def _halve_weights(model: onnx.ModelProto) -> None:
@@ -518,9 +499,3 @@ def _in_batches(of: Any, faces: NDArray[np.uint8]) -> Floats:
 def _noise(channels: int, side: int) -> NDArray[np.uint8]:
     shape = (BATCH, side, side) if channels == 1 else (BATCH, side, side, channels)
     return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-
-
-def _toml(about: Description) -> str:
-    """Return a description as TOML, which writes its words, numbers and lists as JSON does."""
-    told = {name: value for name, value in asdict(about).items() if value is not None}
-    return "".join(f"{name} = {json.dumps(value)}\n" for name, value in told.items())
