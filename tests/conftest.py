@@ -46,6 +46,17 @@ def _mirror() -> None:
 
 
 @pytest.fixture(scope="module")
+def shallow_nets() -> Iterator[None]:
+    """Make groupemo's own architecture shallow: exporting all of it takes many seconds."""
+    from groupemo.training import architectures
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(architectures, "WIDTHS", (24, 48))
+        patch.setattr(architectures, "BLOCKS", (1, 1))
+        yield
+
+
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Return a headless Chromium, driven by Playwright."""
     driver = pytest.importorskip("playwright.sync_api")

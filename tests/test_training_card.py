@@ -25,6 +25,8 @@ from groupemo.training.run import Run
 
 K = len(EMOTIONS)
 
+pytestmark = pytest.mark.usefixtures("shallow_nets")
+
 
 def softmax(z):
     raised = np.exp(z - z.max(axis=1, keepdims=True))
@@ -185,11 +187,11 @@ def made_faces(path, n, seed, terms="none: made up | `so`", kind="a folder of cl
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(tmp_path_factory, shallow_nets):
     folder = tmp_path_factory.mktemp("card")
     faces = made_faces(folder / "faces.h5", 240, 1, "none", "a FER2013 CSV")
     valid = made_faces(folder / "valid.h5", 90, 2)
-    recipe = Recipe(epochs=2, batch=32, width=0.34, lr=0.01, ema=0.8, threads=1)
+    recipe = Recipe(epochs=6, batch=32, width=0.34, lr=0.02, ema=0.8, threads=1)
     return train(faces, valid=valid, recipe=recipe, out=folder / "first")
 
 

@@ -17,6 +17,7 @@ from groupemo.errors import ModelError, OptionError
 from groupemo.faces import Faces
 from groupemo.models.session import open_session, run
 from groupemo.plugins import get_backend
+from groupemo.training import onnx_export
 from groupemo.training.architectures import ARCHITECTURES, Normalize, build
 from groupemo.training.onnx_export import _fitted, answer, export
 
@@ -187,9 +188,21 @@ def test_whole_numbers_leave_the_end_of_the_net_as_it_is(net, tmp_path):
     assert max(np.abs(each.astype(int)).max() for each in weights) == 64
 
 
+@pytest.fixture
+def traced_once(monkeypatch):
+    """Trace a net once for all its precisions, which is what takes long."""
+    trace, kept = onnx_export._traced, []
+
+    def traced(*about):
+        kept.extend([] if kept else [trace(*about).SerializeToString()])
+        return onnx.load_from_string(kept[0])
+
+    monkeypatch.setattr(onnx_export, "_traced", traced)
+
+
 @pytest.mark.parametrize("name", [*ARCHITECTURES])
 @pytest.mark.slow
-def test_every_architecture_at_every_precision(name, tmp_path):
+def test_every_architecture_at_every_precision(name, tmp_path, traced_once):
     torch.manual_seed(0)
     net = build(name, side=48, channels=1)
     faces = np.random.default_rng(0).integers(0, 256, (20, 48, 48), np.uint8)
