@@ -38,8 +38,12 @@ def replacing(path: str | Path) -> Iterator[Path]:
         As `write_atomically`.
     """
     target = Path(path)
-    temporary = target.with_name(f".{uuid.uuid4().hex[:16]}")  # fits where the longest name does
     try:
+        if target.exists() and not target.is_file():
+            kind = "directory" if target.is_dir() else "device"
+            raise OutputError(f"{target}: cannot be written: Is a {kind}")
+        # a name that fits where the longest one does
+        temporary = target.with_name(f".{uuid.uuid4().hex[:16]}")
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary

@@ -1,12 +1,16 @@
 """`groupemo prepare`: what is printed, what is written, and how it ends."""
 
 import json
+import os
+import signal
 
 import pytest
 from test_cli import groupemo
 from test_training_data import make_folder
 
-from groupemo.training.faces_file import FacesFile
+from groupemo.errors import OptionError
+from groupemo.training.faces_file import FaceBatch, FacesFile
+from groupemo.training.sources import read_source
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +61,35 @@ def test_a_misspelt_folder_ends_in_one_line(tmp_path, folder):
     assert "did you mean 'sad'?" in result.stderr
     assert result.stderr.startswith("error: ")
     assert not (tmp_path / "faces.h5").exists()
+
+
+@pytest.mark.parametrize(("out", "kind"), [(".", "directory"), (os.devnull, "device")])
+def test_only_a_file_is_replaced(tmp_path, folder, out, kind, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = groupemo("prepare", folder, "--out", out, code=1)
+    assert result.stderr == f"error: {out}: cannot be written: Is a {kind}\n"
+    assert not os.path.isfile(out)
+
+
+def test_terminated_it_leaves_nothing_behind(tmp_path, folder, monkeypatch):
+    written = FaceBatch.__len__
+
+    def terminated(batch):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return written(batch)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(FaceBatch, "__len__", terminated)
+    result = groupemo("prepare", folder, "--out", tmp_path / "out" / "faces.h5", code=130)
+    assert result.stderr == "interrupted\n"
+    assert not list((tmp_path / "out").iterdir())
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_faces_too_large_for_memory_are_refused(tmp_path, folder):
+    groupemo("prepare", folder, "--out", tmp_path / "faces.h5", "--side", "99999", code=2)
+    with pytest.raises(OptionError, match="side is 99999: expected 1024 pixels at most"):
+        read_source(folder, side=99999)
 
 
 def test_an_option_of_another_source_is_named(tmp_path, folder):

@@ -326,6 +326,10 @@ def test_teachers_shift_the_targets(run, faces, valid, tmp_path):
     wrong = replace(TINY, distil=(str(tmp_path / "short.npy"),))
     with pytest.raises(ModelError, match=r"short\.npy: shape \(9, 7\): expected \(105, 7\)"):
         train(faces, valid=valid, recipe=wrong, out=tmp_path / "wrong")
+    large = patterned(tmp_path / "large.h5", 35, seed=5, side=24)
+    taught = replace(TINY, distil=(str(run.folder),))
+    with pytest.raises(ModelError, match=r"best\.pt: learned from faces whose side is 16"):
+        train(large, recipe=taught, out=tmp_path / "large")
     with pytest.raises(ModelError, match="no such file: distil takes"):
         train(faces, recipe=replace(TINY, distil=("nowhere",)), out=tmp_path / "nowhere")
 

@@ -6,8 +6,12 @@ a command needs it imports itself, so that `groupemo --help` is quick.
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -49,7 +53,8 @@ class Root(TyperGroup):
     def main(self, *args: Any, **options: Any) -> Any:
         """Run, even where nothing can be printed: a full disk, say."""
         try:
-            return super().main(*args, **options)
+            with _terminated_as_interrupted():
+                return super().main(*args, **options)
         except OSError as error:
             complain(f"error: {error.filename or 'standard output'}: {error.strerror or error}")
             sys.exit(1)
@@ -66,6 +71,19 @@ class Root(TyperGroup):
         except KeyboardInterrupt as error:
             complain("interrupted")
             raise typer.Exit(130) from error
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Let SIGTERM end a command as Ctrl-C does, so that nothing half-written stays."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are handled in the main thread alone
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 app = typer.Typer(

@@ -74,7 +74,8 @@ def prepare(
         ),
     ] = None,
     side: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Height and width of a face in pixels.")
+        int,
+        typer.Option(metavar="N", min=1, max=1024, help="Height and width of a face in pixels."),
     ] = 48,
     rgb: Annotated[bool, typer.Option("--rgb", help="RGB faces instead of gray ones.")] = False,
     terms: Annotated[

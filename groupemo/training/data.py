@@ -156,7 +156,15 @@ def _answers(teacher: str, learned: Feed) -> NDArray[np.float64]:
     """Return a teacher's probabilities for the faces to learn from; a net sees mirrors, too."""
     path = _teacher_file(teacher)
     if path.suffix != ".npy":
-        return predict(Run.open(path.parent).load_net(), learned, flip=True)
+        run = Run.open(path.parent)
+        for what in ("side", "channels"):
+            one, other = getattr(learned.file, what), run.data["faces"][what]
+            if one != other:
+                raise ModelError(
+                    f"{path}: learned from faces whose {what} is {other}, but it is {one} in"
+                    f" {learned.file.path}: take another teacher"
+                )
+        return predict(run.load_net(), learned, flip=True)
     try:
         probs = np.load(path, allow_pickle=False).astype(np.float64, casting="same_kind")
     except Exception as error:  # a damaged file may fail in any way while it is read

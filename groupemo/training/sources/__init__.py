@@ -43,6 +43,9 @@ __all__ = ["FER2013_KINDS", "read_source"]
 
 BATCH = 256
 
+LARGEST = 1024
+"""Pixels of a side: a batch is in memory as a whole."""
+
 FER2013_KINDS = ("a FER2013 CSV", "the CSV of a sheet")
 """What the provenance calls sources whose faces are FER2013's."""
 
@@ -156,7 +159,9 @@ def read_source(
     foreign = sorted(wanted.keys() - kind.options)
     if foreign:
         raise OptionError(f"{source} is {kind.name}: {foreign[0]} means nothing for it")
-    checked_size(side)
+    height, _ = checked_size(side)
+    if height > LARGEST:
+        raise OptionError(f"side is {side}: expected {LARGEST} pixels at most")
     record = Record({"side": side, "color": "gray" if gray else "rgb"}, terms)
     provenance = {
         "groupemo": __version__,

@@ -23,7 +23,7 @@ def columns_of(path: Path) -> list[str]:
     import pandas as pd
 
     with _said_of(path):
-        return _plain(path, pd.read_csv(path, nrows=0))
+        return _plain(path, pd.read_csv(path, nrows=0, index_col=False))
 
 
 def table_parts(path: Path, rows: int) -> Iterator[pd.DataFrame]:
@@ -37,7 +37,7 @@ def table_parts(path: Path, rows: int) -> Iterator[pd.DataFrame]:
     import pandas as pd
 
     with _said_of(path), pd.read_csv(
-        path, dtype=str, keep_default_na=False, chunksize=rows
+        path, dtype=str, keep_default_na=False, index_col=False, chunksize=rows
     ) as parts:  # fmt: skip
         for part in parts:
             part.columns = _plain(path, part)
