@@ -40,8 +40,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
     target = Path(path)
     try:
         if target.exists() and not target.is_file():
-            kind = "directory" if target.is_dir() else "device"
-            raise OutputError(f"{target}: cannot be written: Is a {kind}")
+            what = "a directory" if target.is_dir() else "no file"
+            raise OutputError(f"{target}: cannot be written: Is {what}")
         # a name that fits where the longest one does
         temporary = target.with_name(f".{uuid.uuid4().hex[:16]}")
         target.parent.mkdir(parents=True, exist_ok=True)

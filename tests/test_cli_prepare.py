@@ -63,11 +63,12 @@ def test_a_misspelt_folder_ends_in_one_line(tmp_path, folder):
     assert not (tmp_path / "faces.h5").exists()
 
 
-@pytest.mark.parametrize(("out", "kind"), [(".", "directory"), (os.devnull, "device")])
+@pytest.mark.parametrize(("out", "kind"), [(".", "a directory"), ("pipe", "no file")])
 def test_only_a_file_is_replaced(tmp_path, folder, out, kind, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
     result = groupemo("prepare", folder, "--out", out, code=1)
-    assert result.stderr == f"error: {out}: cannot be written: Is a {kind}\n"
+    assert result.stderr == f"error: {out}: cannot be written: Is {kind}\n"
     assert not os.path.isfile(out)
 
 
