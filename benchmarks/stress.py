@@ -22,7 +22,7 @@ from groupemo.images import Photo
 from groupemo.label_csv import load_labels
 from groupemo.labels import LabelledFaces, Labels
 from groupemo.plots import plot_robustness
-from groupemo.plots.robustness import png
+from groupemo.plots._axes import png
 from groupemo.robustness import Stress, stress
 from groupemo.robustness.pages import markdown
 

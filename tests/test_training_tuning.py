@@ -16,8 +16,8 @@ pytest.importorskip("optuna", reason="needs groupemo[train]")
 import optuna
 import pandas as pd
 import torch
-from matplotlib import pyplot as plt
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import TrialState
 from PIL import Image
 from test_training_loop import TINY, patterned
 
@@ -29,6 +29,7 @@ from groupemo.training.recipe import Recipe
 from groupemo.training.run import Run
 from groupemo.training.search_space import as_distributions, default_space, own_values, read_space
 from groupemo.training.tuning import tune
+from groupemo.training.tuning_plots import plot_history, plot_learning, plot_parameters
 
 SMALL = replace(TINY, batch=14, mixup=0.0)
 LONG = replace(SMALL, epochs=40)
@@ -205,17 +206,26 @@ def test_the_folder_tells_what_was_found(whole):
     assert f"9 trials: {len(whole.complete)} complete, {9 - len(whole.complete)} pruned" in page
     assert f"| {whole.best.number} | {whole.best.value:.4f} | 3 |" in page
     assert f"from {len(whole.complete)} complete trials; with fewer than 50" in page
-    for name in ("history", "importances", "slice", "parallel"):
+    for name in ("history", "learning", "importances", "parameters"):
         assert f"({name}.png)" in page
         with Image.open(whole.folder / f"{name}.png") as picture:
-            assert min(picture.size) > 300
+            assert min(picture.size) > 150
 
 
-def test_drawing_leaves_pyplot_alone(whole):
-    style = dict(plt.rcParams)
-    whole.save()
-    assert dict(plt.rcParams) == style
-    assert not plt.get_fignums()
+def test_pictures_show_every_trial(whole):
+    complete, pruned = (
+        [one for one in whole.trials if one.state == state]
+        for state in (TrialState.COMPLETE, TrialState.PRUNED)
+    )
+    early, done, best, least = plot_history(whole.trials).get_lines()
+    assert early.get_xdata().tolist() == [one.number for one in pruned]
+    assert done.get_ydata().tolist() == [one.value for one in complete]
+    assert best.get_xdata().tolist() == [whole.best.number]
+    assert least.get_ydata()[-1] == whole.best.value
+    assert len(plot_learning(whole.trials).get_lines()) == len(whole.trials) + 1
+    lr, optimizer = plot_parameters(whole.trials, ["lr", "optimizer"]).axes
+    assert lr.get_xscale() == "log"
+    assert [text.get_text() for text in optimizer.get_xticklabels()] == ["adamw", "sgd"]
 
 
 def test_importances_are_parts_of_one(whole):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from textwrap import fill
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -17,7 +19,7 @@ from groupemo.scores import Scores
 __all__ = [
     "BLACK", "BLUE", "CURVES", "GRAY", "GREEN", "GRID", "ORANGE", "PURPLE", "QUIET", "SKY",
     "VERMILLION", "YELLOW", "Dot", "around", "as_runs", "counted", "draw_dots", "heading",
-    "name_rows", "new_axes", "note", "plain", "run_name", "undefined",
+    "name_rows", "new_axes", "note", "plain", "png", "run_name", "undefined",
 ]  # fmt: skip
 
 BLUE, VERMILLION, GREEN, ORANGE = "#0072b2", "#d55e00", "#009e73", "#e69f00"
@@ -75,6 +77,13 @@ def new_axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
         return ax
     with mpl.rc_context({"figure.constrained_layout.use": True}):
         return Figure(figsize=size, dpi=110).add_subplot()
+
+
+def png(figure: Any) -> bytes:
+    """Return a figure as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=130)
+    return buffer.getvalue()
 
 
 def plain(text: object) -> str:

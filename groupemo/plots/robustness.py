@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -70,13 +69,6 @@ def plot_robustness(stress: Stress, ax: Axes | None = None, *, figure: str = "ac
             panel.set_ylabel(FIGURES[figure].title, fontsize=SMALL)
     _head(axes, panels[0], stress)
     return axes
-
-
-def png(figure: Any) -> bytes:
-    """Return a figure as the bytes of a PNG file."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=130)
-    return buffer.getvalue()
 
 
 def _place(at: int, columns: int, rows: int) -> tuple[float, float, float, float]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from groupemo.environment import versions
 from groupemo.files import write_atomically
 from groupemo.plots import plot_robustness
-from groupemo.plots.robustness import png
+from groupemo.plots._axes import png
 from groupemo.robustness.disturbances import DISTURBANCES
 from groupemo.robustness.figures import FIGURES, MAIN
 

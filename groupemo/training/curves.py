@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from groupemo.files import write_atomically
-from groupemo.plots._axes import BLUE, GRID, QUIET, VERMILLION, heading, new_axes, note
+from groupemo.plots._axes import BLUE, GRID, QUIET, VERMILLION, heading, new_axes, note, png
 from groupemo.training.run import Row, Run
 
 __all__ = ["plot_loss", "plot_right", "save_curves"]
@@ -41,7 +40,8 @@ def plot_right(run: Run, ax: Axes | None = None) -> Axes:
     axes = new_axes(ax, (5.6, 3.6))
     names = {"valid_accuracy": "accuracy", "valid_uar": "balanced accuracy"}
     _draw(axes, run.history, names)
-    return _finish(axes, run, "Right in validation", "share of faces with a majority")
+    title = f"Right in validation, {run.data['valid']['faces']:,} faces"
+    return _finish(axes, run, title, "share of those with a majority")
 
 
 def save_curves(run: Run, path: str | Path) -> Path:
@@ -52,13 +52,11 @@ def save_curves(run: Run, path: str | Path) -> Path:
     OutputError
         If it cannot be written.
     """
-    figure = Figure(figsize=(10, 3.8), dpi=110, layout="constrained")
+    figure = Figure(figsize=(10, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     plot_loss(run, left)
     plot_right(run, right)
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png")
-    return write_atomically(path, picture.getvalue())
+    return write_atomically(path, png(figure))
 
 
 def _draw(axes: Axes, history: Sequence[Row], names: dict[str, str]) -> None:

@@ -5,34 +5,33 @@
     trials.csv    a row a trial
     best.json     the recipe of the best trial, as `groupemo train --recipe` takes it
     tuning.md     the best trials and what mattered
-    history.png, importances.png, slice.png, parallel.png
+    history.png, learning.png, importances.png, parameters.png
 """
 
 from __future__ import annotations
 
-import io
 import math
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import matplotlib as mpl
-import numpy as np
 import optuna
 import pandas as pd
-from matplotlib import pyplot as plt
-from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
 from optuna.trial import FrozenTrial, TrialState
-from optuna.visualization import matplotlib as pictures
 
 from groupemo.errors import ModelError
 from groupemo.files import write_atomically
+from groupemo.plots._axes import png
 from groupemo.training.recipe import Recipe
 from groupemo.training.run import Run
 from groupemo.training.study import run_folder
+from groupemo.training.tuning_plots import (
+    plot_history,
+    plot_importances,
+    plot_learning,
+    plot_parameters,
+)
 
 __all__ = ["Tuning"]
 
@@ -51,15 +50,13 @@ STATES = {
     TrialState.FAIL: "failed",
 }
 
-LOSS = "validation loss, nats"
-
-PICTURES: dict[str, tuple[Callable[..., Any], str]] = {
-    "history": (pictures.plot_optimization_history, "Complete trials, in their order"),
-    "importances": (pictures.plot_param_importances, "What mattered"),
-    "slice": (pictures.plot_slice, "Complete trials, parameter by parameter"),
-    "parallel": (pictures.plot_parallel_coordinate, "Complete trials, each a line"),
+PICTURES = {
+    "history": "Trials in their order",
+    "learning": "Trials, epoch by epoch",
+    "importances": "What mattered",
+    "parameters": "Loss against each parameter",
 }
-"""Optuna's own plots: name -> what draws it, its title."""
+"""What is drawn, and what it is called where it cannot be seen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,9 +191,8 @@ class Tuning:
             text = self.recipe(self.best).to_json()
             write_atomically(self.folder / "best.json", text.encode())
         if len(self.complete) >= LEAST:
-            for name, (draw, title) in PICTURES.items():
-                picture = _png(draw, title, self.study)
-                write_atomically(self.folder / f"{name}.png", picture)
+            for name, figure in self._figures().items():
+                write_atomically(self.folder / f"{name}.png", png(figure))
         page = "\n".join(self._page())
         return write_atomically(self.folder / "tuning.md", page.encode())
 
@@ -210,6 +206,16 @@ class Tuning:
             return 0.0  # failed before its first epoch
         return round(sum(row["seconds"] for row in history), 3)
 
+    def _figures(self) -> dict[str, Any]:
+        importances = self.importances
+        figures = (
+            plot_history(self.trials).figure,
+            plot_learning(self.trials).figure,
+            plot_importances(importances, len(self.complete)).figure,
+            plot_parameters(self.trials, list(importances)),
+        )
+        return dict(zip(PICTURES, figures, strict=True))
+
     def _page(self) -> Iterator[str]:
         yield f"# Tuning\n\n{self.summary()}.\n"
         if self.best:
@@ -222,7 +228,7 @@ class Tuning:
                 ["Parameter", "Importance>"],
                 [[name, f"{part:.2f}"] for name, part in self.importances.items()],
             )
-            for name, (_, title) in PICTURES.items():
+            for name, title in PICTURES.items():
                 yield f"![{title}]({name}.png)\n"
         if self.failures:
             yield "## Failed\n"
@@ -240,25 +246,3 @@ def _rows(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]
     for row in rows:
         yield f"| {' | '.join(row)} |"
     yield ""
-
-
-def _png(draw: Callable[..., Any], title: str, study: optuna.Study) -> bytes:
-    """Return one of Optuna's plots as PNG; pyplot, which it needs, is left as it was."""
-    wide = 2 + 1.5 * len(study.trials[0].params)
-    size = {"plot_slice": (5.6, 4), "plot_parallel_coordinate": (max(wide, 6), 5)}
-    with warnings.catch_warnings(), mpl.rc_context():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # since 2020
-        warnings.filterwarnings("ignore", "Attempting to set identical")  # a value all trials share
-        mpl.rcParams["figure.figsize"] = size.get(draw.__name__, (7, 4))
-        figure: Figure = np.ravel(draw(study, target_name=LOSS))[0].figure
-        for axes in figure.axes:
-            axes.set_title("")
-            axes.set_title("", loc="left")
-            axes.xaxis.label.set_fontsize("small")
-            axes.xaxis.set_minor_formatter(NullFormatter())
-            axes.yaxis.set_minor_formatter(NullFormatter())
-        figure.suptitle(title)
-        picture = io.BytesIO()
-        figure.savefig(picture, format="png", dpi=100, bbox_inches="tight")
-        plt.close(figure)
-    return picture.getvalue()
