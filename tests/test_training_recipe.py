@@ -3,8 +3,10 @@
 import json
 import subprocess
 import sys
+from dataclasses import fields
 
 import pytest
+from conftest import ROOT
 
 from groupemo.errors import OptionError
 from groupemo.training.recipe import Augmentation, Recipe
@@ -68,6 +70,12 @@ def test_what_means_nothing_is_refused(values, told):
 def test_a_recipe_that_cannot_be_read_is_named(text):
     with pytest.raises(OptionError, match=r"^mine\.json: "):
         Recipe.from_json(text, source="mine.json")
+
+
+def test_the_page_on_training_names_every_field():
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    names = [field.name for kind in (Recipe, Augmentation) for field in fields(kind)]
+    assert [name for name in names if f"`{name}" not in page] == []
 
 
 def test_differences_name_field_and_both_values():
