@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -151,8 +152,9 @@ class Learner:
                 part.load_state_dict(kept[name])
             run.history[:] = kept["history"]
         except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            reason = shorten(str(error), 160, placeholder=" ...")
             raise ModelError(
-                f"{path}: not a checkpoint of this net ({error}): remove it to begin again"
+                f"{path}: not a checkpoint of this net ({reason}): remove it to begin again"
             ) from error
         self._keep_best(run)
 

@@ -19,6 +19,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, Self
 
 from torch import nn
@@ -119,7 +120,8 @@ class Run:
         try:
             net.load_state_dict(kept["net"])
         except (AttributeError, KeyError, RuntimeError, TypeError) as error:
-            raise ModelError(f"{path}: not the net of this training: {error}") from error
+            reason = shorten(str(error), 160, placeholder=" ...")
+            raise ModelError(f"{path}: not the net of this training: {reason}") from error
         if kept.get("epoch") != self.best_epoch:
             raise ModelError(
                 f"{path}: of epoch {kept.get('epoch')}, but of those in history.csv"
