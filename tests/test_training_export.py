@@ -163,6 +163,10 @@ def test_whole_numbers_cost_what_is_told(net, exported, tmp_path):
     assert (whole.faces, whole.labelled) == (200, 180)
     assert whole.accuracy_before == 0.5
     assert whole.accuracy_after == np.mean(answers.argmax(axis=1)[20:] == labels[20:])
+    before = torch_probs(net, faces).argmax(axis=1)[20:] == labels[20:]
+    after = answers.argmax(axis=1)[20:] == labels[20:]
+    assert whole.lost == sum(before > after) > 0
+    assert whole.gained == sum(after > before)
     alike = answers.argmax(axis=1) == torch_probs(net, faces).argmax(axis=1)
     assert whole.agreement == alike.mean() > 0.8
     assert whole.largest_difference == np.abs(answers - torch_probs(net, faces)).max()

@@ -113,6 +113,8 @@ class Exported:
         Faces whose label was given; the next two stand on them, NaN where there is none.
     accuracy_before, accuracy_after : float
         Of PyTorch and of the file.
+    lost, gained : int
+        Labelled faces that PyTorch alone gets right, and that the file alone does.
     metadata : mapping of str to str
         What the file says of itself.
     """
@@ -128,6 +130,8 @@ class Exported:
     labelled: int
     accuracy_before: float
     accuracy_after: float
+    lost: int
+    gained: int
     metadata: Mapping[str, str]
 
 
@@ -472,7 +476,7 @@ def _compared(
             f" to {largest:.2g}, more than {TOLERANCES[precision]:g}"
         )
     known = labels >= 0
-    right = [(rows.argmax(axis=1) == labels)[known] for rows in (before, after)]
+    right, still = ((rows.argmax(axis=1) == labels)[known] for rows in (before, after))
     return Exported(
         path=target,
         precision=precision,
@@ -483,8 +487,10 @@ def _compared(
         largest_difference=largest,
         agreement=float((before.argmax(axis=1) == after.argmax(axis=1)).mean()),
         labelled=int(known.sum()),
-        accuracy_before=float(right[0].mean()) if known.any() else math.nan,
-        accuracy_after=float(right[1].mean()) if known.any() else math.nan,
+        accuracy_before=float(right.mean()) if known.any() else math.nan,
+        accuracy_after=float(still.mean()) if known.any() else math.nan,
+        lost=int((right & ~still).sum()),
+        gained=int((still & ~right).sum()),
         metadata=told,
     )
 
