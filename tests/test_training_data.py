@@ -106,6 +106,21 @@ def test_a_source_that_breaks_leaves_nothing_behind(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("room", [1000, 30_000, 70_000])
+def test_a_full_disk_is_said_in_one_line(tmp_path, room):
+    resource = pytest.importorskip("resource")
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 48, 48), np.uint8)
+    one = FaceBatch(pixels, np.ones((40, 7)), np.full(40, "a"))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    try:
+        with pytest.raises(OutputError, match=r"f\.h5: cannot be written: File too large"):
+            write_faces(tmp_path / "f.h5", [one], side=48, channels=1, provenance={})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.iterdir())
+
+
 def test_no_face_is_no_file(tmp_path):
     with pytest.raises(LabelError, match="no face"):
         write_faces(tmp_path / "f.h5", [], side=6, channels=1, provenance={})

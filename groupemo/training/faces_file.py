@@ -15,8 +15,10 @@ In the file: `faces`, `votes`, `photos`, `digests`, one row a face, and
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -124,23 +126,57 @@ def write_faces(
     if Path(path).is_file() and not h5py.is_hdf5(path):
         raise OutputError(f"{path}: is there and is no HDF5 file: choose another name")
     levels = np.zeros(256, np.int64)
-    with replacing(path) as temporary, h5py.File(temporary, "x") as file:
-        sets = _make_datasets(file, shape)
-        n = 0
-        for batch in batches:
-            if batch.faces.shape[1:] != shape:
-                raise ContractError(f"faces are {batch.faces.shape[1:]}, expected {shape}")
-            _append(sets, n, batch)
-            n += len(batch)
-            levels += np.bincount(batch.faces.ravel(), minlength=256)
-        if not n:
-            raise LabelError(f"{path}: not written: there is no face to write")
-        mean, std = _mean_and_std(levels)
-        file.attrs.update(
-            format=FORMAT, side=side, channels=channels, classes=list(EMOTIONS), mean=mean, std=std
-        )
-        file.create_dataset("provenance", data=json.dumps(provenance), track_times=False)
+    with replacing(path) as temporary, _Sink(temporary, "x+") as sink:
+        with h5py.File(sink, "w") as file:
+            sets = _make_datasets(file, shape)
+            n = 0
+            for batch in batches:
+                if batch.faces.shape[1:] != shape:
+                    raise ContractError(f"faces are {batch.faces.shape[1:]}, expected {shape}")
+                _append(sets, n, batch)
+                sink.check()
+                n += len(batch)
+                levels += np.bincount(batch.faces.ravel(), minlength=256)
+            if not n:
+                raise LabelError(f"{path}: not written: there is no face to write")
+            mean, std = _mean_and_std(levels)
+            file.attrs.update(
+                format=FORMAT, side=side, channels=channels, classes=list(EMOTIONS),
+                mean=mean, std=std,
+            )  # fmt: skip
+            file.create_dataset("provenance", data=json.dumps(provenance), track_times=False)
+        sink.check()
     return Path(path)
+
+
+class _Sink(io.FileIO):
+    """A new file that HDF5 writes to: it crashes where a write fails, so it never sees one fail."""
+
+    _failure: BaseException | None = None
+
+    def write(self, data: Any, /) -> int:
+        with self._kept():
+            rest = memoryview(data)
+            while rest:
+                rest = rest[super().write(rest) :]
+        return len(data)
+
+    def truncate(self, size: int | None = None, /) -> int:
+        with self._kept():
+            super().truncate(size)
+        return size or 0
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:  # an interrupt, too
+            self._failure = self._failure or error
+
+    def check(self) -> None:
+        """Raise the first failure, if there was one."""
+        if self._failure is not None:
+            raise self._failure
 
 
 def _face_shape(side: int, channels: int) -> tuple[int, ...]:
