@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import warnings
 from functools import cache
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from groupemo.evaluation import Evaluation
 from groupemo.files import write_atomically
+from groupemo.markdown import escaped
 from groupemo.plugins import is_stand_in
 from groupemo.report.content import describe
 from groupemo.report.pdf import save_pdf
@@ -134,15 +134,8 @@ def _templates() -> jinja2.Environment:
         "span": lambda estimate: span(estimate.low, estimate.high),
         "tick": lambda value: f"{value:g}".replace("-", "\N{MINUS SIGN}"),
         "capital": lambda text: text[:1].upper() + text[1:],
-        "md": _markdown,
+        "md": escaped,
     }
     templates.tests |= {"stand_in": is_stand_in, "unbounded": unbounded}
     templates.globals |= {"STAND_IN": STAND_IN, "INFINITY": math.inf}
     return templates
-
-
-def _markdown(text: object) -> str:
-    """Return text that Markdown shows as it is, in one line."""
-    line = " ".join(str(text).split())
-    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_{}\[\]|#!~])", r"\\\1", line)

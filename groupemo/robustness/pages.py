@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from groupemo.environment import versions
 from groupemo.files import write_atomically
+from groupemo.markdown import table
 from groupemo.plots import plot_robustness
 from groupemo.plots._axes import png
 from groupemo.robustness.disturbances import DISTURBANCES
@@ -69,8 +70,8 @@ def _lines(found: Stress) -> Iterator[str]:
         " nats, is over the answered faces. [low, high]: 95 % interval over photos.\n"
     )
     yield "## Undisturbed\n"
-    yield from _rows(
-        ["backend", *(figure.title for figure in FIGURES.values()), "answered"],
+    yield table(
+        ["backend", *(f"{figure.title}>" for figure in FIGURES.values()), "answered>"],
         [
             [
                 backend,
@@ -86,14 +87,13 @@ def _lines(found: Stress) -> Iterator[str]:
         f" ({found.chance(MAIN):.2f}) is lost. < and >: beyond the harshest level taken.\n"
     )
     halves = half_lives(found)
-    yield from _rows(
-        ["disturbance", *found.answers], [[name, *words] for name, words in halves.items()]
-    )
+    backends = [f"{backend}>" for backend in found.answers]
+    yield table(["disturbance", *backends], [[name, *words] for name, words in halves.items()])
     for kind in found.kinds:
         yield f"\n## Accuracy against {DISTURBANCES[kind].title}\n"
         curves = [found.curve(backend, kind, "accuracy") for backend in found.answers]
-        yield from _rows(
-            ["level", *found.answers],
+        yield table(
+            ["level", *backends],
             [
                 [f"{level:g}", *(_cell(_told(curve, at)) for curve in curves)]
                 for at, level in enumerate(curves[0][0])
@@ -126,8 +126,3 @@ def _level(level: float, harshest: float) -> str:
     if math.isinf(level):
         return f"{'<' if level < 0 else '>'} {harshest:g}"
     return f"{level:.2g}" if abs(level) < 10 else f"{level:.0f}"
-
-
-def _rows(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    for row in (head, ["---", *["---:"] * (len(head) - 1)], *rows):
-        yield f"| {' | '.join(row)} |"

@@ -9,7 +9,6 @@ place in it: the same training gives the same cards.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -22,6 +21,7 @@ import numpy as np
 from groupemo._version import __version__
 from groupemo.emotions import EMOTIONS
 from groupemo.files import write_atomically
+from groupemo.markdown import escaped
 from groupemo.metrics.agreement import majority
 from groupemo.training.architectures import ARCHITECTURES
 from groupemo.training.assessment import LEAST_ANSWERED, TARGET, Assessment, Figure, assess
@@ -204,7 +204,7 @@ def _templates() -> jinja2.Environment:
         "percent": _percent,
         "span": _span,
         "figure": _figure,
-        "md": _markdown,
+        "md": escaped,
         "code": _code,
     }
     templates.globals |= {
@@ -232,13 +232,6 @@ def _span(figure: Figure) -> str:
 def _figure(figure: Figure) -> str:
     value = _number(figure.value)
     return value if math.isnan(figure.low) else f"{value} [{figure.low:.3f}, {figure.high:.3f}]"
-
-
-def _markdown(text: object) -> str:
-    """Return text that Markdown shows as it is, in one line."""
-    line = " ".join(str(text).split())
-    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_{}\[\]|#!~])", r"\\\1", line)
 
 
 def _code(text: object) -> str:

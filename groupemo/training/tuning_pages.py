@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -22,6 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from groupemo.errors import ModelError
 from groupemo.files import write_atomically
+from groupemo.markdown import table
 from groupemo.plots._axes import png
 from groupemo.training.recipe import Recipe
 from groupemo.training.run import Run
@@ -220,14 +221,11 @@ class Tuning:
         yield f"# Tuning\n\n{self.summary()}.\n"
         if self.best:
             yield "## Best trials\n"
-            yield from _rows(*self.best_table())
-            yield f"{self.note()}\n"
+            yield f"{table(*self.best_table())}\n\n{self.note()}\n"
         if self.importances:
             yield "## What mattered\n"
-            yield from _rows(
-                ["Parameter", "Importance>"],
-                [[name, f"{part:.2f}"] for name, part in self.importances.items()],
-            )
+            parts = [[name, f"{part:.2f}"] for name, part in self.importances.items()]
+            yield f"{table(['Parameter', 'Importance>'], parts)}\n"
             for name, title in PICTURES.items():
                 yield f"![{title}]({name}.png)\n"
         if self.failures:
@@ -238,11 +236,3 @@ class Tuning:
 
 def _in_digits(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _rows(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(name.removesuffix('>') for name in header)} |"
-    yield f"|{'|'.join('---:' if name.endswith('>') else '---' for name in header)}|"
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
-    yield ""
