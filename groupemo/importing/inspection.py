@@ -57,14 +57,14 @@ class Inspection:
 
     Parameters
     ----------
-    description : Mapping
-        A value for each field of `Description`.
+    description : Description
+        Complete.
     facts : tuple of Fact
     assumptions : tuple of str
         What to make sure of, each a sentence.
     """
 
-    description: Mapping[str, Any]
+    description: Description
     facts: tuple[Fact, ...]
     assumptions: tuple[str, ...]
 
@@ -108,8 +108,7 @@ def inspect(net: Path, name: str, given: Mapping[str, Any]) -> Inspection:
     known["output"] = _output(name, values, known.get("output"))
     layout, *size = _layout_and_size(backend.shape, known)
     known |= {"layout": layout, "size": size}
-    complete = Description(**known)
-    description = {field: getattr(complete, field) for field in FIELDS}
+    description = Description(**known)
     return Inspection(
         description,
         tuple(_facts(net, backend, description, given)),
@@ -224,27 +223,27 @@ def _layout_and_size(shape: tuple[int, ...], known: Mapping[str, Any]) -> tuple[
 
 
 def _facts(
-    net: Path, backend: Onnx, description: Mapping[str, Any], given: Mapping[str, Any]
+    net: Path, backend: Onnx, description: Description, given: Mapping[str, Any]
 ) -> list[Fact]:
     def fact(name: str, value: str, *of: str, otherwise: Source) -> Fact:
         return Fact(name, value, "given" if any(field in given for field in of) else otherwise)
 
-    height, width = description["size"]
-    low, high = description["range"]
+    height, width = description.size  # type: ignore[misc]  # known by now
+    low, high = description.range
     scaling = f"0..255 to {low:g}..{high:g}"
-    mean, std = _spelled(description["mean"]), _spelled(description["std"])
+    mean, std = _spelled(description.mean), _spelled(description.std)
     if (mean, std) != ("0", "1"):
         scaling += f", then minus {mean}, over {std}"
-    color = description["color"]
-    crop = f"box plus {description['margin']:g} of its sides" + ", square" * description["square"]
+    color = description.color
+    crop = f"box plus {description.margin:g} of its sides" + ", square" * description.square
     return [
         fact("Size", f"{height} x {width}", "size", otherwise="read"),
         fact("Colour", color, "color", otherwise="read" if color == "gray" else "assumed"),
-        fact("Layout", description["layout"], "layout", otherwise="read"),
+        fact("Layout", str(description.layout), "layout", otherwise="read"),
         fact("Scaling", scaling, *SCALING, otherwise="read" if high == 255 else "assumed"),
         fact("Crop", crop, "margin", "square", otherwise="assumed"),
-        fact("Classes", ", ".join(description["classes"]), "classes", otherwise="read"),
-        Fact("Outputs", description["output"], "seen"),
+        fact("Classes", ", ".join(description.classes), "classes", otherwise="read"),
+        Fact("Outputs", description.output, "seen"),
         Fact("Parameters", f"{_parameters(net):,}", "read"),
         Fact("Bytes", f"{net.stat().st_size:,}", "read"),
         Fact("Time", f"{_milliseconds(backend):.2f} ms a face", "seen"),
@@ -252,23 +251,23 @@ def _facts(
 
 
 def _assumptions(
-    description: Mapping[str, Any], given: Mapping[str, Any], values: NDArray[np.float64]
+    description: Description, given: Mapping[str, Any], values: NDArray[np.float64]
 ) -> list[str]:
     """Return what a wrong guess would spoil without a word."""
     told = []
-    if not SCALING & given.keys() and description["range"][1] == 1:
+    if not SCALING & given.keys() and description.range[1] == 1:
         told.append(
             "Pixels are taken to go in as 0..1: nothing says so. If it was trained on 0..255, say"
             " --range 0,255; on -1..1, --range -1,1."
         )
-    if description["color"] == "rgb" and "color" not in given:
+    if description.color == "rgb" and "color" not in given:
         told.append("Its three channels are taken for red, green, blue: if blue is first, bgr.")
     if not {"margin", "square"} & set(given):
         told.append(
             "Faces are cut as the detector boxes them; if it was trained on wider cuts, say"
             " --margin."
         )
-    if description["output"] == "logits" and ((values >= 0) & (values <= 1)).all():
+    if description.output == "logits" and ((values >= 0) & (values <= 1)).all():
         told.append(
             "Its outputs lie in 0..1 and do not sum to 1: perhaps a sigmoid a class, which is read"
             " as logits here."

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from groupemo._version import __version__
-from groupemo.backends._description import Description
 from groupemo.importing.inspection import Inspection
 from groupemo.importing.kinds import Kind
 
@@ -16,7 +15,7 @@ __all__ = ["spell_card", "spell_description"]
 def spell_description(found: Inspection, kind: Kind, origin: Sequence[str]) -> str:
     """Return the text of net.toml: where the net comes from, and the fields of `Description`."""
     told = [f"# Imported by groupemo {__version__} from {kind}:", *(f"# {one}" for one in origin)]
-    return "\n".join([*told, Description(**found.description).to_toml()])
+    return "\n".join([*told, found.description.to_toml()])
 
 
 def spell_card(found: Inspection, kind: Kind, origin: Sequence[str], folder: Path) -> str:
