@@ -174,6 +174,54 @@ def test_a_file_that_is_none_is_refused(tmp_path):
         FacesFile(cut)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda file: file.pop("votes"),
+        lambda file: file.pop("provenance"),
+        lambda file: file.attrs.pop("mean"),
+        lambda file: file.attrs.update(mean=np.nan),
+        lambda file: file.attrs.update(side="x"),
+        lambda file: file.attrs.update(side=48),
+        lambda file: file.attrs.update(channels=7),
+        lambda file: file.attrs.update(classes=3),
+        lambda file: file.attrs.update(format=[1, 2]),
+        lambda file: file["photos"].resize(3, axis=0),
+        lambda file: [file[name].resize(0, axis=0) for name in ("faces", "votes")],
+    ],
+)
+def test_a_file_that_lacks_something_is_refused(tmp_path, change):
+    path = written(tmp_path / "f.h5", batch())
+    with h5py.File(path, "r+") as file:
+        change(file)
+    with pytest.raises(LabelError, match="not faces that can be read here"):
+        FacesFile(path)
+
+
+@pytest.mark.parametrize("vote", [np.nan, np.inf, -1.0])
+def test_a_vote_in_a_file_that_is_none_is_named(tmp_path, vote):
+    path = written(tmp_path / "f.h5", batch())
+    with h5py.File(path, "r+") as file:
+        file["votes"][2, 4] = vote
+    with FacesFile(path) as file, pytest.raises(LabelError, match="the votes of face 2 are"):
+        _ = file.votes
+
+
+def test_what_is_damaged_is_named(tmp_path):
+    path = written(tmp_path / "f.h5", batch())
+    with h5py.File(path, "r+") as file:
+        at = file["faces"].id.get_chunk_info(0)
+        file["provenance"][()] = "[3"
+    data = bytearray(path.read_bytes())
+    data[at.byte_offset : at.byte_offset + at.size] = bytes(at.size)
+    path.write_bytes(data)
+    with FacesFile(path) as file:
+        with pytest.raises(LabelError, match=r"f\.h5: its faces are damaged"):
+            file.read()
+        with pytest.raises(LabelError, match=r"f\.h5: its provenance is damaged"):
+            _ = file.provenance
+
+
 def test_leaks_are_found_by_pixels_and_by_photo(tmp_path):
     train, valid = batch(4, seed=1), batch(4, seed=2)
     valid.faces[1] = train.faces[3]

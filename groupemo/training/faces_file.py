@@ -78,7 +78,7 @@ class FaceBatch:
                 f"{n} faces have votes of shape {self.votes.shape} and photos of shape"
                 f" {self.photo.shape}: expected {(n, len(EMOTIONS))} and {(n,)}"
             )
-        good = np.isfinite(self.votes).all(1) & (self.votes >= 0).all(1) & self.votes.any(1)
+        good = _are_votes(self.votes)
         if not good.all():
             bad = self.votes[~good][0].tolist()
             raise ContractError(f"votes are {bad}: expected numbers from 0, one of them above 0")
@@ -149,6 +149,10 @@ def write_faces(
     return Path(path)
 
 
+def _are_votes(rows: NDArray[np.float32]) -> NDArray[np.bool_]:
+    return np.asarray(np.isfinite(rows).all(1) & (rows >= 0).all(1) & rows.any(1))
+
+
 class _Sink(io.FileIO):
     """A new file that HDF5 writes to: it crashes where a write fails, so it never sees one fail."""
 
@@ -186,18 +190,49 @@ def _face_shape(side: int, channels: int) -> tuple[int, ...]:
 
 
 def _make_datasets(file: h5py.File, shape: tuple[int, ...]) -> dict[str, h5py.Dataset]:
-    def empty(name: str, dtype: str, shape: tuple[int, ...] = (), rows: int = 4096) -> h5py.Dataset:
+    def empty(name: str, dtype: str, shape: tuple[int, ...], rows: int) -> h5py.Dataset:
         return file.create_dataset(
             name, (0, *shape), dtype, maxshape=(None, *shape), chunks=(rows, *shape),
             compression="gzip", compression_opts=1, shuffle=dtype != "u1", track_times=False,
         )  # fmt: skip
 
+    rows = {"faces": max(1, CHUNK_BYTES // int(np.prod(shape)))}
     return {
-        "faces": empty("faces", "u1", shape, max(1, CHUNK_BYTES // int(np.prod(shape)))),
-        "votes": empty("votes", "f4", (len(EMOTIONS),)),
-        "photos": empty("photos", "i8"),
-        "digests": empty("digests", "S32"),
+        name: empty(name, dtype, shape, rows.get(name, 4096))
+        for name, (dtype, shape) in _columns(shape).items()
     }
+
+
+def _columns(shape: tuple[int, ...]) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Return the type and the shape of a row of each dataset."""
+    return {
+        "faces": ("u1", shape),
+        "votes": ("f4", (len(EMOTIONS),)),
+        "photos": ("i8", ()),
+        "digests": ("S32", ()),
+    }
+
+
+def _holds_faces(file: h5py.File) -> bool:
+    """Say whether a file is as `write_faces` makes them, but for what is in its rows."""
+    about = file.attrs
+    try:
+        shape = _face_shape(int(about["side"]), int(about["channels"]))
+        n = len(file["faces"])
+        return bool(
+            about["format"] == FORMAT
+            and list(about["classes"]) == list(EMOTIONS)
+            and np.isfinite([about["mean"], about["std"]]).all()
+            and n > 0
+            and file["faces"].chunks
+            and "provenance" in file
+            and all(
+                file[name].dtype == dtype and file[name].shape == (n, *row)
+                for name, (dtype, row) in _columns(shape).items()
+            )
+        )
+    except (AttributeError, KeyError, TypeError, ValueError, OptionError):
+        return False
 
 
 def _append(sets: Mapping[str, h5py.Dataset], at: int, batch: FaceBatch) -> None:
@@ -264,7 +299,7 @@ class FacesFile:
         except OSError as error:
             raise LabelError(f"{path}: not an HDF5 file, or cut off: {error}") from error
         about = self._file.attrs
-        if about.get("format") != FORMAT or list(about["classes"]) != list(EMOTIONS):
+        if not _holds_faces(self._file):
             self.close()
             raise LabelError(
                 f"{path}: HDF5, but not faces that can be read here: make it with `groupemo"
@@ -286,6 +321,22 @@ class FacesFile:
     def __exit__(self, *error: object) -> None:
         self.close()
 
+    def read(self, rows: Any = ()) -> NDArray[np.uint8]:
+        """Return faces, all if not told which, shape=(m, s, s) or (m, s, s, 3).
+
+        Raises
+        ------
+        LabelError
+            If the file is damaged there.
+        """
+        return self._read("faces", rows)
+
+    def _read(self, name: str, rows: Any) -> NDArray[Any]:
+        try:
+            return np.asarray(self._file[name][rows])
+        except OSError as error:
+            raise LabelError(f"{self.path}: its {name} are damaged: {error}") from error
+
     def close(self) -> None:
         """Close the file; arrays that were read stay."""
         self._file.close()
@@ -293,22 +344,32 @@ class FacesFile:
     @cached_property
     def votes(self) -> NDArray[np.float32]:
         """Votes for each class in the order of `EMOTIONS`, shape=(n, 7), float32."""
-        return np.asarray(self._file["votes"])
+        votes = self._read("votes", ())
+        bad = np.flatnonzero(~_are_votes(votes))
+        if len(bad):
+            raise LabelError(
+                f"{self.path}: the votes of face {bad[0]} are {votes[bad[0]].tolist()}: make the"
+                " file again with `groupemo prepare`"
+            )
+        return votes
 
     @cached_property
     def photos(self) -> NDArray[np.int64]:
         """Which photo each face came from, shape=(n,): the same number in every file."""
-        return np.asarray(self._file["photos"])
+        return self._read("photos", ())
 
     @cached_property
     def digests(self) -> NDArray[np.bytes_]:
         """BLAKE2b of each face's pixels, 128 bits in hex, shape=(n,)."""
-        return np.asarray(self._file["digests"])
+        return self._read("digests", ())
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
         """Sources with their checksums, options, counts, terms, version of groupemo."""
-        told: dict[str, Any] = json.loads(self._file["provenance"][()])
+        try:
+            told: dict[str, Any] = dict(json.loads(self._file["provenance"][()]))
+        except (OSError, TypeError, ValueError, RecursionError) as error:
+            raise LabelError(f"{self.path}: its provenance is damaged: {error}") from error
         return told
 
     @cached_property

@@ -43,7 +43,7 @@ class Feed:
         self._block = file.faces.chunks[0]
         self._held: NDArray[np.uint8] | None = None
         if len(file) <= self._pool:
-            self._held = file.faces[()][rows]
+            self._held = file.read()[rows]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -72,7 +72,7 @@ class Feed:
         self, batch: int, random: np.random.Generator
     ) -> Iterator[tuple[NDArray[np.uint8], Rows]]:
         """Yield `len(self) // batch` batches of faces, and which faces they are."""
-        faces: NDArray[np.uint8] = self.file.faces[:0]
+        faces: NDArray[np.uint8] = self.file.read(slice(0))
         at = np.zeros(0, np.int64)
         for pool in self._pools(random):
             read = self._read(pool)
@@ -106,7 +106,7 @@ class Feed:
         return np.concatenate([self._read_run(self.rows[run]) for run in runs])
 
     def _read_run(self, rows: Rows) -> NDArray[np.uint8]:
-        read: NDArray[np.uint8] = self.file.faces[rows[0] : rows[-1] + 1]
+        read = self.file.read(slice(rows[0], rows[-1] + 1))
         return np.asarray(read[rows - rows[0]])
 
 

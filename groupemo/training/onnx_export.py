@@ -312,7 +312,7 @@ def export_run(
         files = [export(net, run.folder / "net.onnx", precision=plain, **options)]
         if precision == "int8":
             shuffled = np.random.default_rng(run.recipe.seed).permutation(learned.rows)
-            sample = learned.file.faces[np.sort(shuffled[:CALIBRATION_FACES])]
+            sample = learned.file.read(np.sort(shuffled[:CALIBRATION_FACES]))
             path = run.folder / "net.int8.onnx"
             files.append(export(net, path, precision="int8", calibration_faces=sample, **options))
     return tuple(files)
