@@ -71,9 +71,13 @@ def test_the_same_command_again_prints_the_same(asked, quick):
 def test_a_recipe_file_gives_way_to_options(asked, tmp_path, quick):
     recipe = tmp_path / "recipe.json"
     recipe.write_text('{"lr": 0.004, "ema": 0.5, "epochs": 7}')
-    groupemo(*asked, "--recipe", recipe, "--set", "augmentation.rotation=20", "--lr", "0.001")
+    groupemo(
+        *asked, "--recipe", recipe, "--set", "augmentation.rotation=20", "--lr", "0.001",
+        "--patience", "9",
+    )  # fmt: skip
     used = Run.open(tmp_path / "run").recipe
     assert (used.lr, used.ema, used.epochs, used.augmentation.rotation) == (0.001, 0.5, 2, 20.0)
+    assert used.patience == 9
 
 
 @pytest.mark.parametrize(

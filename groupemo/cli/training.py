@@ -89,6 +89,14 @@ def train(
             metavar="X", help="The greatest learning rate; 0.002 if not given.", show_default=False
         ),
     ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Stop after so many epochs without a better one; never if not given.",
+            show_default=False,
+        ),
+    ] = None,
     seed: Annotated[
         int | None,
         typer.Option(metavar="N", help="Of what is random; 0 if not given.", show_default=False),
@@ -111,6 +119,7 @@ def train(
         "epochs": epochs,
         "batch": batch,
         "lr": lr,
+        "patience": patience,
         "seed": seed,
     }
     with needs_train_extra():
