@@ -181,7 +181,7 @@ def test_what_is_written_says_where_it_comes_from(net, tmp_path):
     for name in ("net.toml", "card.md"):
         assert f"'mine.onnx', SHA-256 {digest}" in (out / name).read_text()
     card = (out / "card.md").read_text()
-    assert card.startswith("# my_net")
+    assert card.startswith("# my\\_net\n")
     for fact in done.facts:
         assert f"| {fact.name} | {fact.value} | {fact.known} |" in card
     for sentence in done.assumptions:

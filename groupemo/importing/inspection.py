@@ -246,7 +246,7 @@ def _facts(
         Fact("Outputs", description.output, "seen"),
         Fact("Parameters", f"{_parameters(net):,}", "read"),
         Fact("Bytes", f"{net.stat().st_size:,}", "read"),
-        Fact("Time", f"{_milliseconds(backend):.2f} ms a face", "seen"),
+        Fact("Time", f"{_milliseconds(backend):.2f} ms a face, {backend.batch} at once", "seen"),
     ]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from groupemo._version import __version__
 from groupemo.importing.inspection import Inspection
 from groupemo.importing.kinds import Kind
+from groupemo.markdown import escaped, table
 
 __all__ = ["spell_card", "spell_description"]
 
@@ -20,19 +21,17 @@ def spell_description(found: Inspection, kind: Kind, origin: Sequence[str]) -> s
 
 def spell_card(found: Inspection, kind: Kind, origin: Sequence[str], folder: Path) -> str:
     """Return the text of card.md: what is known, how, and what is not."""
-    rows = [f"| {fact.name} | {fact.value} | {fact.known} |" for fact in found.facts]
-    assumed = [f"- {one}" for one in found.assumptions] or ["- Nothing."]
+    rows = [(fact.name, fact.value, fact.known) for fact in found.facts]
+    assumed = [f"- {one}" for one in found.assumptions] or ["- Nothing was taken for granted."]
     return "\n".join(
         [
-            f"# {folder.name}",
+            f"# {escaped(folder.name)}",
             "",
             f"An emotion net, imported by groupemo {__version__} from {kind}:",
             "",
-            *(f"- {one}" for one in origin),
+            *(f"- {escaped(one)}" for one in origin),
             "",
-            "| What | Value | How it is known |",
-            "|---|---|---|",
-            *rows,
+            table(["What", "Value", "How it is known"], rows),
             "",
             "## Make sure of",
             "",
