@@ -43,7 +43,7 @@ def asked(folder, tmp_path, shallow_nets):
 @pytest.fixture
 def quick(monkeypatch):
     """Leave out what the commands' other tests see: the export, which takes seconds."""
-    monkeypatch.setattr("groupemo.training.onnx_export.export_run", lambda run: ())
+    monkeypatch.setattr("groupemo.training.run_export.export_run", lambda run: ())
     monkeypatch.setattr("groupemo.training.card.write_cards", lambda run, files: ())
 
 

@@ -19,9 +19,10 @@ from groupemo.training.assessment import assess
 from groupemo.training.card import FEW, write_cards
 from groupemo.training.faces_file import FaceBatch, FacesFile, write_faces
 from groupemo.training.loop import train
-from groupemo.training.onnx_export import answer, export_run
+from groupemo.training.onnx_export import answer
 from groupemo.training.recipe import Recipe
 from groupemo.training.run import Run
+from groupemo.training.run_export import export_run
 
 K = len(EMOTIONS)
 

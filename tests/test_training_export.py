@@ -19,7 +19,8 @@ from groupemo.models.session import open_session, run
 from groupemo.plugins import get_backend
 from groupemo.training import onnx_export
 from groupemo.training.architectures import ARCHITECTURES, Normalize, build
-from groupemo.training.onnx_export import _fitted, answer, export
+from groupemo.training.onnx_export import answer, export
+from groupemo.training.run_export import _fitted
 
 SIDE = 16
 

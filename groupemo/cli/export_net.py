@@ -53,8 +53,8 @@ def export(
 
     with needs_train_extra():
         from groupemo.training.card import write_cards
-        from groupemo.training.onnx_export import export_run
         from groupemo.training.run import Run
+        from groupemo.training.run_export import export_run
 
     run = Run.open(folder)
     files = export_run(run, precision=precision, temperature=temperature, licence=licence)  # type: ignore[arg-type]

@@ -125,7 +125,7 @@ def train(
     with needs_train_extra():
         from groupemo.training.card import write_cards
         from groupemo.training.loop import train as run_training
-        from groupemo.training.onnx_export import export_run
+        from groupemo.training.run_export import export_run
 
     chosen = read_recipe(recipe, named, settings)
     with resumable(out / "last.pt"):

@@ -4,10 +4,10 @@ from .faces_file import FacesFile as FacesFile
 from .faces_file import write_faces as write_faces
 from .loop import train as train
 from .onnx_export import Exported as Exported
-from .onnx_export import export_run as export_run
 from .recipe import Augmentation as Augmentation
 from .recipe import Recipe as Recipe
 from .run import Run as Run
+from .run_export import export_run as export_run
 from .sources import read_source as read_source
 from .tuning import Tuning as Tuning
 from .tuning import tune as tune

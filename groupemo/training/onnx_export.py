@@ -28,7 +28,6 @@ import hashlib
 import math
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -46,17 +45,10 @@ from groupemo.backends._description import Description
 from groupemo.emotions import EMOTIONS
 from groupemo.errors import ModelError, OptionError
 from groupemo.files import write_atomically
-from groupemo.metrics.agreement import majority
-from groupemo.metrics.answers import Answers
-from groupemo.metrics.scaling import TEMPERATURES, fit_scaling
 from groupemo.models.pytorch import forget_origin, quiet
 from groupemo.models.session import open_session
 from groupemo.models.session import run as run_session
-from groupemo.training.data import Data
 from groupemo.training.feed import as_input
-from groupemo.training.locking import locked
-from groupemo.training.run import Run
-from groupemo.training.validation import predict
 
 __all__ = [
     "PRECISIONS",
@@ -65,7 +57,6 @@ __all__ = [
     "Precision",
     "answer",
     "export",
-    "export_run",
 ]
 
 Precision = Literal["float32", "float16", "int8"]
@@ -74,9 +65,6 @@ PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 TOLERANCES: Mapping[str, float] = {"float32": 1e-4, "float16": 1e-2, "int8": math.inf}
 """The most a probability may differ from PyTorch's; what int8 costs is measured instead."""
-
-CALIBRATION_FACES = 500
-"""Faces that give the ranges of int8; more change little."""
 
 QUANTIZED = ("Conv", "Gemm", "MatMul", "Add", "Mul", "Sigmoid", "Relu")
 """What int8 computes in whole numbers. Not pooling: padding with minus infinity has no range."""
@@ -173,7 +161,7 @@ def export(
     labels : np.ndarray, shape=(m,), optional
         The classes of `faces`, -1 where unknown: for the accuracy before and after.
     calibration_faces : np.ndarray, uint8, optional
-        Needed for "int8": some faces of the training, `CALIBRATION_FACES` will do.
+        Needed for "int8": some faces of the training, 500 will do.
     margin, square : float, bool
         How faces are cut around a box, as `Description` has it.
     metadata : mapping of str to str, optional
@@ -244,89 +232,6 @@ def answer(path: str | Path, faces: NDArray[np.uint8]) -> Floats:
     """
     session = open_session(Path(path))
     return _in_batches(lambda inputs: run_session(session, inputs.numpy())[0], faces)
-
-
-def export_run(
-    run: Run,
-    *,
-    precision: Precision = "float32",
-    temperature: float | None = None,
-    licence: str = "not stated",
-) -> tuple[Exported, ...]:
-    """Write the net of a training's best epoch to its folder.
-
-    Parameters
-    ----------
-    run : Run
-        Its files of faces have to be where they were.
-    precision : {"float32", "float16", "int8"}
-        Of `net.onnx`; for "int8" that is float32, and `net.int8.onnx` stands beside it.
-    temperature : float, optional
-        If not given, the one that makes the cross-entropy of the validated faces with a
-        majority least (`groupemo.metrics.scaling`); 1 where there is none, or none is
-        best, as where all answers are right.
-    licence : str
-        The terms of the net, written into the file.
-
-    Returns
-    -------
-    tuple of Exported
-        One a file; compared, and judged against majorities, on the validated faces.
-
-    Raises
-    ------
-    LabelError, OptionError
-        If the faces are not there, or are others by now, or another process is at
-        work in the folder.
-    ModelError, OutputError
-        As `export`; or if no epoch is done.
-    """
-    if precision not in PRECISIONS:
-        raise OptionError(f"precision is {precision!r}: expected one of {', '.join(PRECISIONS)}")
-    with ExitStack() as stack:
-        stack.enter_context(locked(run.folder))
-        data = Data.of_run(stack, run)
-        net, learned, valid = run.load_net(), data.learned, data.validated
-        labels, made = majority(valid.votes), learned.file.provenance.get("options", {})
-        metadata = {
-            "architecture": run.recipe.architecture,
-            "seed": str(run.recipe.seed),
-            "epoch": str(run.best_epoch),
-            "training_faces_sha256": learned.file.sha256,
-            "licence": licence,
-        }
-        if temperature is None:
-            temperature = _fitted(predict(net, valid), labels)
-            metadata["temperature_fitted_on_sha256"] = valid.file.sha256
-        options = {
-            "side": valid.file.side,
-            "channels": valid.file.channels,
-            "temperature": temperature,
-            "faces": np.concatenate([*valid.in_order()]),
-            "labels": labels,
-            "margin": made.get("margin", 0.0),
-            "square": made.get("square", False),
-            "metadata": metadata,
-        }
-        plain: Precision = "float32" if precision == "int8" else precision
-        files = [export(net, run.folder / "net.onnx", precision=plain, **options)]
-        if precision == "int8":
-            shuffled = np.random.default_rng(run.recipe.seed).permutation(learned.rows)
-            sample = learned.file.read(np.sort(shuffled[:CALIBRATION_FACES]))
-            path = run.folder / "net.int8.onnx"
-            files.append(export(net, path, precision="int8", calibration_faces=sample, **options))
-    return tuple(files)
-
-
-def _fitted(probs: Floats, labels: NDArray[np.int64]) -> float:
-    """Return the temperature that fits the labelled faces best, to four digits."""
-    known = np.flatnonzero(labels >= 0)
-    if not len(known):
-        return 1.0
-    answers = Answers(np.arange(len(known)), len(known), labels[known], probs[known])
-    scale, _ = fit_scaling(answers, "temperature")
-    best = float(f"{1 / scale[0]:.4g}")
-    return 1.0 if np.isclose(best, TEMPERATURES).any() else best
 
 
 class _WithSoftmax(torch.nn.Module):
