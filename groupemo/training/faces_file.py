@@ -126,26 +126,28 @@ def write_faces(
     if Path(path).is_file() and not h5py.is_hdf5(path):
         raise OutputError(f"{path}: is there and is no HDF5 file: choose another name")
     levels = np.zeros(256, np.int64)
-    with replacing(path) as temporary, _Sink(temporary, "x+") as sink:
-        with h5py.File(sink, "w") as file:
-            sets = _make_datasets(file, shape)
-            n = 0
-            for batch in batches:
-                if batch.faces.shape[1:] != shape:
-                    raise ContractError(f"faces are {batch.faces.shape[1:]}, expected {shape}")
-                _append(sets, n, batch)
-                sink.check()
-                n += len(batch)
-                levels += np.bincount(batch.faces.ravel(), minlength=256)
-            if not n:
-                raise LabelError(f"{path}: not written: there is no face to write")
-            mean, std = _mean_and_std(levels)
-            file.attrs.update(
-                format=FORMAT, side=side, channels=channels, classes=list(EMOTIONS),
-                mean=mean, std=std,
-            )  # fmt: skip
-            file.create_dataset("provenance", data=json.dumps(provenance), track_times=False)
-        sink.check()
+    with (
+        replacing(path) as temporary,
+        _Sink(temporary, "x+") as sink,
+        h5py.File(sink, "w") as file,
+    ):
+        sets = _make_datasets(file, shape)
+        n = 0
+        for batch in batches:
+            if batch.faces.shape[1:] != shape:
+                raise ContractError(f"faces are {batch.faces.shape[1:]}, expected {shape}")
+            _append(sets, n, batch)
+            sink.check()
+            n += len(batch)
+            levels += np.bincount(batch.faces.ravel(), minlength=256)
+        if not n:
+            raise LabelError(f"{path}: not written: there is no face to write")
+        mean, std = _mean_and_std(levels)
+        file.attrs.update(
+            format=FORMAT, side=side, channels=channels, classes=list(EMOTIONS),
+            mean=mean, std=std,
+        )  # fmt: skip
+        file.create_dataset("provenance", data=json.dumps(provenance), track_times=False)
     return Path(path)
 
 
@@ -176,6 +178,10 @@ class _Sink(io.FileIO):
             yield
         except BaseException as error:  # an interrupt, too
             self._failure = self._failure or error
+
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)  # type: ignore[arg-type]
+        self.check()  # rather than what HDF5 says where it sees that something is lacking
 
     def check(self) -> None:
         """Raise the first failure, if there was one."""
