@@ -8,6 +8,7 @@ them to whole pixels. An image is (h, w) or (h, w, 3), uint8.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -21,6 +22,9 @@ from groupemo.faces import Faces
 __all__ = ["Image", "crop", "cut", "gray", "has_pixels", "resize", "whole"]
 
 Image = NDArray[np.uint8]
+
+MOST_MARGIN = 10
+"""Of the box's side, on each side: more shows no face, and fills memory."""
 
 
 def crop(
@@ -116,7 +120,7 @@ def gray(image: Image) -> Image:
 
 def checked_size(size: Any) -> tuple[int, int]:
     """Return `size` as (height, width); see `crop`."""
-    pair = (size, size) if np.ndim(size) == 0 else tuple(size)
+    pair = tuple(size) if isinstance(size, Sequence | np.ndarray) else (size, size)
     if len(pair) != 2 or not all(isinstance(side, int) and side > 0 for side in pair):
         raise OptionError(f"size is {size!r}: expected pixels, as a side or as (height, width)")
     return pair
@@ -124,6 +128,9 @@ def checked_size(size: Any) -> tuple[int, int]:
 
 def checked_margin(margin: float) -> float:
     """Return `margin` if it leaves a box with an area; see `crop`."""
-    if not (isinstance(margin, int | float) and -0.5 < margin < np.inf):
-        raise OptionError(f"margin is {margin!r}: expected a fraction above -0.5, such as 0.25")
+    if not (isinstance(margin, int | float) and -0.5 < margin <= MOST_MARGIN):
+        raise OptionError(
+            f"margin is {margin!r}: expected a fraction above -0.5 and up to {MOST_MARGIN}, such as"
+            " 0.25"
+        )
     return float(margin)
