@@ -1,6 +1,6 @@
 """Say how right each backend is, given the face.
 
-python benchmarks/backends.py [--data ../shared/data] [--backend groupemo --backend fer]
+python benchmarks/backends.py [--data ../shared/data] [--backend fer --backend onnx:model=net.onnx]
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 import groupemo
+from groupemo import markdown
 from groupemo.analysis import Analysis
 from groupemo.backends._base import CropBackend
 from groupemo.detectors.labelled import LABELLED
@@ -149,10 +150,12 @@ def row_of(scores: Scores) -> dict[str, str]:
     return row
 
 
-def megabytes(loaded: Loaded) -> float:
-    """Return the size of a backend's model files."""
+def megabytes(loaded: Loaded) -> str:
+    """Return the size of a backend's model files; "-" where they are not the store's."""
     files = {one.entry.file: one.path for one in list_models() if one.path}
-    return sum(files[name].stat().st_size for name in loaded.plugin.models) / 1e6
+    if not loaded.plugin.models.keys() <= files.keys():
+        return "-"
+    return f"{sum(files[name].stat().st_size for name in loaded.plugin.models) / 1e6:.1f}"
 
 
 def keras_difference() -> str:
@@ -168,9 +171,10 @@ def keras_difference() -> str:
 
 def to_markdown(rows: list[dict[str, str]]) -> str:
     """Return the rows as a Markdown table."""
-    head = list(rows[0])
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *(list(row.values()) for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    first, *rest = rows[0]
+    return markdown.table(
+        [first, *(f"{name}>" for name in rest)], [[*row.values()] for row in rows]
+    )
 
 
 def on_cells(folder: Path, backends: list[Loaded]) -> dict[str, list[tuple[Scores, float]]]:
@@ -198,7 +202,7 @@ def scores_on_photos(folder: Path, min_iou: float, specs: list[str]) -> tuple[Sc
 def cell_rows(judged: list[tuple[Scores, float]], backends: list[Loaded]) -> list[dict[str, str]]:
     """Return a row a backend, with its speed and size."""
     return [
-        row_of(scores) | {"ms a face": f"{milliseconds:.2f}", "MB": f"{megabytes(loaded):.1f}"}
+        row_of(scores) | {"ms a face": f"{milliseconds:.2f}", "MB": megabytes(loaded)}
         for (scores, milliseconds), loaded in zip(judged, backends, strict=True)
     ]
 
@@ -212,12 +216,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--out", type=Path, default=ROOT / "reports" / "backends.md")
-    parser.add_argument("--backend", action="append", help="a spec; by default all three nets")
+    parser.add_argument("--backend", action="append", help="a spec; by default fer and deepface")
     chosen = parser.parse_args()
     if (chosen.data.parent / "models").is_dir():
         os.environ.setdefault("GROUPEMO_MODELS", str(chosen.data.parent / "models"))
     cv2.setNumThreads(1)
-    specs = chosen.backend or ["groupemo", "fer", "deepface"]
+    specs = chosen.backend or ["fer", "deepface"]
     backends = [BACKENDS.load(spec) for spec in specs]
     judged = on_cells(chosen.data / "fer2013", backends)
     tables = {title: cell_rows(each, backends) for title, each in judged.items()}
