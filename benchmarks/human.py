@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from groupemo import markdown
 from groupemo.emotions import CONTEMPT, EMOTIONS, parse_emotion
 from groupemo.files import write_atomically
 from groupemo.metrics import classification as cls
@@ -123,20 +124,22 @@ def report(folder: Path) -> str:
         [unit, *(f"{value / scale:.3f}" for value in (doubt.mean(), *quantiles))]
         for unit, scale in (("nats", 1), ("bits", math.log(2)))
     ]
-    some = [[count, *(f"{share:.1%}" for share in fewer(votes, count).values())] for count in FEWER]
+    some = [
+        [str(count), *(f"{share:.1%}" for share in fewer(votes, count).values())] for count in FEWER
+    ]
     own = fer2013(votes, labels)
     return f"""{agreement_table(votes)}
 
 ## Entropy of a face's ten votes
 
-{markdown(["", "mean", "lower quartile", "median", "upper quartile", "most"], spread)}
+{markdown.table(["", "mean", "lower quartile", "median", "upper quartile", "most"], spread)}
 
 All ten agree on {(top == 10).mean():.1%} of faces, six or more on {(top > 5).mean():.1%};
 {(majority(votes) < 0).mean():.1%} are tied.
 
 ## Fewer annotators
 
-{markdown(["annotators", "same majority", "same words"], some)}
+{markdown.table(["annotators", "same majority", "same words"], some)}
 
 ## FER2013's own labels against the majority of the votes
 
@@ -159,12 +162,7 @@ def agreement_table(votes: np.ndarray) -> str:
     faces = [f"{(chosen.sum(axis=1) >= 2).sum():,}" for chosen in sets.values()]
     names = agreed(votes, once)
     rows = [["faces with two votes or more", *faces], *zip(names, *columns, strict=True)]
-    return markdown(["", *sets], rows)
-
-
-def markdown(head: list[str], rows: list[list[object]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+    return markdown.table(["", *sets], rows)
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from backends import PHOTOS, on_cells, scores_on_photos
 
+from groupemo import markdown
 from groupemo.files import write_atomically
 from groupemo.plugins import BACKENDS
 from groupemo.scores import Scores
@@ -58,7 +59,7 @@ VARIANTS: Mapping[str, Mapping[str, object]] = {
     "wider": {"width": 1.5},
     "half as wide": {"width": 0.5},
     "sgd": {"optimizer": "sgd", "lr": 0.1, "weight_decay": 5e-4},
-    "mini-xception": {"architecture": "mini-xception", "width": None},
+    "mini-xception": {"architecture": "mini-xception"},
     "deepface's network": {"architecture": "deepface"},
     "classic CNN": {"architecture": "fer2013-cnn"},
     "taught": {"distil": True},
@@ -162,11 +163,11 @@ def _each(scores: Sequence[Scores], figure: str) -> list[float]:
 def table(judged: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the table in Markdown, a row a variant."""
     columns = list(next(iter(judged.values())))
-    lines = [["variant", "changes", *columns], ["---", "---", *["---:"] * len(columns)]]
+    rows = []
     for name, figures in judged.items():
         changes = ", ".join(f"{key} {value}" for key, value in VARIANTS[name].items()) or "none"
-        lines.append([name, changes, *(_told(figures[column]) for column in columns)])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        rows.append([name, changes, *(_told(figures[column]) for column in columns)])
+    return markdown.table(["variant", "changes", *(f"{name}>" for name in columns)], rows)
 
 
 def _told(values: Sequence[float]) -> str:
