@@ -23,7 +23,7 @@ from groupemo.emotions import EMOTIONS
 from groupemo.metrics import agreement, calibration, classification
 from groupemo.metrics.answers import Answers
 from groupemo.metrics.probabilistic import entropy, soft_cross_entropy
-from groupemo.metrics.scaling import cross_fit
+from groupemo.metrics.scaling import cross_fit, scaled
 from groupemo.metrics.tally import SUMS, Tally, ratio
 from groupemo.metrics.uncertainty import DRAWS, Weights, interval, weigh, weightings
 
@@ -150,8 +150,7 @@ def assess(
     def ece(given: Answers) -> Figure:
         return _estimate(partial(calibration.expected_calibration_error, given), n, labelled)
 
-    before = probs**temperature  # ln p is z / T but for a constant a row
-    before /= before.sum(axis=1, keepdims=True)
+    before = scaled(probs, np.full(probs.shape[1], temperature), np.zeros(probs.shape[1]))
     answers, plain = answers_of(probs), answers_of(before)
     tallies = tallies_of(probs)
     tally = tallies.whole
