@@ -62,6 +62,7 @@ bench: install  ## Measure speed, size and accuracy; tables in reports/.
 	$(BIN)/python benchmarks/human.py
 	$(BIN)/python benchmarks/bootstrap.py
 	$(BIN)/python benchmarks/report.py
+	$(BIN)/python benchmarks/stress.py --backend fer --backend deepface --cells 600 --photos 25
 
 coverage: install  ## Simulate how often the intervals hold the truth; table and picture in reports/ and docs/.
 	$(BIN)/python benchmarks/coverage.py
