@@ -21,6 +21,7 @@ from groupemo.catalog import PluginInfo, list_backends, list_detectors
 from groupemo.environment import opencv_wheels
 from groupemo.models.resolver import cache_dir
 from groupemo.models.store import list_models
+from groupemo.plugins import DEFAULT_BACKEND, DEFAULT_DETECTOR
 
 __all__ = ["Check", "examine"]
 
@@ -28,9 +29,6 @@ PYTHON_FROM, PYTHON_BELOW = (3, 11), (3, 14)
 OPENCV_BELOW = 5
 SPACE = 500_000_000
 """Bytes that all model files together need, roughly."""
-
-NEEDED = ("yunet", "fer")
-"""The detector and the backend used where none is named."""
 
 MIRRORS = ("GROUPEMO_MODELS", "GROUPEMO_SAMPLES")
 
@@ -180,7 +178,8 @@ def check_plugin(plugin: PluginInfo, offline: bool) -> Check:
     name = f"{plugin.kind} {plugin.name}"
     if not plugin.ready:
         remedy = f"unset GROUPEMO_OFFLINE, then {plugin.how}" if offline else plugin.how
-        return Check(name, plugin.name not in NEEDED, "weights are not here yet", remedy)
+        needed = plugin.name in (DEFAULT_DETECTOR, DEFAULT_BACKEND)
+        return Check(name, not needed, "weights are not here yet", remedy)
     if plugin.how:
         return Check(name, True, f"runs with {', '.join(plugin.weights)} instead", plugin.how)
     return Check(name, True, "ready")

@@ -32,7 +32,7 @@ from groupemo.labels import Labels
 from groupemo.matching import check_min_iou
 from groupemo.metrics.uncertainty import DRAWS
 from groupemo.pipeline import load_engines, stream
-from groupemo.plugins import Backend, Detector
+from groupemo.plugins import DEFAULT_BACKEND, DEFAULT_DETECTOR, Backend, Detector
 from groupemo.scores import Scores, judge_run
 
 if TYPE_CHECKING:
@@ -345,8 +345,8 @@ def evaluate(
     photos: Any,
     labels: Labels | str | Path,
     *,
-    detectors: Sequence[str | Detector] = ("yunet",),
-    backends: Sequence[str | Backend] = ("fer",),
+    detectors: Sequence[str | Detector] = (DEFAULT_DETECTOR,),
+    backends: Sequence[str | Backend] = (DEFAULT_BACKEND,),
     min_iou: float = 0.5,
     partial: bool = False,
     workers: int | None = None,

@@ -33,6 +33,8 @@ from groupemo.images import MAX_PIXELS, Photo, find_photos, read_photo
 from groupemo.labels import Labels
 from groupemo.plugins import (
     BACKENDS,
+    DEFAULT_BACKEND,
+    DEFAULT_DETECTOR,
     DETECTORS,
     Backend,
     Detector,
@@ -49,7 +51,7 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
-def detect(photo: Any, detector: str | Detector = "yunet", **options: Any) -> Faces:
+def detect(photo: Any, detector: str | Detector = DEFAULT_DETECTOR, **options: Any) -> Faces:
     """Find the faces in one photo.
 
     Parameters
@@ -78,7 +80,7 @@ def detect(photo: Any, detector: str | Detector = "yunet", **options: Any) -> Fa
 
 
 def classify(
-    photo: Any, faces: Faces, backend: str | Backend = "fer", **options: Any
+    photo: Any, faces: Faces, backend: str | Backend = DEFAULT_BACKEND, **options: Any
 ) -> NDArray[np.float64]:
     """Return the probabilities of the seven expressions for each face.
 
@@ -109,8 +111,8 @@ def classify(
 def analyze(
     photo: Any,
     *,
-    detector: str | Detector = "yunet",
-    backend: str | Backend = "fer",
+    detector: str | Detector = DEFAULT_DETECTOR,
+    backend: str | Backend = DEFAULT_BACKEND,
     max_pixels: int = MAX_PIXELS,
 ) -> Analysis:
     """Find the faces in one photo and say what one backend makes of each.
@@ -153,8 +155,8 @@ def analyze(
 def analyze_all(
     photos: Any,
     *,
-    detector: str | Detector = "yunet",
-    backend: str | Backend = "fer",
+    detector: str | Detector = DEFAULT_DETECTOR,
+    backend: str | Backend = DEFAULT_BACKEND,
     **options: Any,
 ) -> Iterator[Analysis]:
     """Analyze many photos with one detector and one backend, in order.

@@ -38,6 +38,8 @@ from groupemo.faces import Faces
 
 __all__ = [
     "BACKENDS",
+    "DEFAULT_BACKEND",
+    "DEFAULT_DETECTOR",
     "DETECTORS",
     "Backend",
     "Detector",
@@ -85,6 +87,9 @@ class Backend(Protocol):
         """Return probabilities, shape (n, k), rows summing to 1; a NaN row means abstained."""
         ...
 
+
+DEFAULT_DETECTOR, DEFAULT_BACKEND = "yunet", "fer"
+"""What is used where none is named."""
 
 STAND_IN = " (stand-in)"
 """What a plugin's own label ends in when its weights only fill the place of the published ones."""

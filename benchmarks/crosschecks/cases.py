@@ -232,6 +232,11 @@ def repeated(scores: Scores, seed: int) -> Case:
 def real(folder: Path, min_iou: float) -> Scores:
     """Return YuNet x FER on a folder of labelled photos."""
     run = groupemo.evaluate(
-        folder / "photos", folder / "labels.csv", min_iou=min_iou, progress=False
+        folder / "photos",
+        folder / "labels.csv",
+        detectors=["yunet"],
+        backends=["fer"],
+        min_iou=min_iou,
+        progress=False,
     )
     return run.scores[0]

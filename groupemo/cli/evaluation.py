@@ -30,7 +30,7 @@ from groupemo.cli._console import (
 )
 from groupemo.images import MAX_PIXELS
 from groupemo.metrics.probabilistic import MIN_PROB
-from groupemo.plugins import is_stand_in
+from groupemo.plugins import DEFAULT_BACKEND, DEFAULT_DETECTOR, is_stand_in
 
 if TYPE_CHECKING:
     from groupemo.evaluation import Evaluation
@@ -45,8 +45,8 @@ def evaluate(
     labels: Annotated[
         Path, typer.Argument(metavar="LABELS", help="Hand labels.", show_default=False)
     ],
-    detector: opt.Detectors = ["yunet"],  # noqa: B006 - Typer copies it
-    backend: opt.Backends = ["fer"],  # noqa: B006
+    detector: opt.Detectors = [DEFAULT_DETECTOR],  # noqa: B006 - Typer copies it
+    backend: opt.Backends = [DEFAULT_BACKEND],  # noqa: B006
     min_iou: Annotated[
         float,
         typer.Option(metavar="X", help="Least overlap (IoU) of a found face with a labelled one."),

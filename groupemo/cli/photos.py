@@ -23,6 +23,7 @@ from groupemo.cli._console import (
     resumable,
 )
 from groupemo.images import MAX_PIXELS
+from groupemo.plugins import DEFAULT_BACKEND, DEFAULT_DETECTOR
 
 if TYPE_CHECKING:
     from groupemo.analysis import Analysis
@@ -34,7 +35,7 @@ __all__ = ["analyze", "detect"]
 
 def detect(
     photos: opt.Photos,
-    detector: opt.DetectorSpec = "yunet",
+    detector: opt.DetectorSpec = DEFAULT_DETECTOR,
     max_pixels: opt.MaxPixels = MAX_PIXELS,
     as_json: opt.Json = False,
 ) -> None:
@@ -101,8 +102,8 @@ def _print_faces(results: list[dict[str, Any]], detector: str) -> None:
 def analyze(
     photos: opt.Photos,
     out: opt.Out,
-    detector: opt.Detectors = ["yunet"],  # noqa: B006 - Typer copies it
-    backend: opt.Backends = ["fer"],  # noqa: B006
+    detector: opt.Detectors = [DEFAULT_DETECTOR],  # noqa: B006 - Typer copies it
+    backend: opt.Backends = [DEFAULT_BACKEND],  # noqa: B006
     workers: opt.Workers = None,
     annotate: Annotated[
         bool, typer.Option("--annotate", help="Also write the photos with faces and answers drawn.")

@@ -20,6 +20,7 @@ from groupemo.cli._console import (
     print_table,
 )
 from groupemo.images import MAX_PIXELS
+from groupemo.plugins import DEFAULT_BACKEND
 
 if TYPE_CHECKING:
     from groupemo.robustness import Stress
@@ -39,7 +40,7 @@ def stress(
             show_default=False,
         ),
     ],
-    backend: opt.Backends = ["fer"],  # noqa: B006 - Typer copies it
+    backend: opt.Backends = [DEFAULT_BACKEND],  # noqa: B006 - Typer copies it
     kind: Annotated[
         list[str] | None,
         typer.Option(

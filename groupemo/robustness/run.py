@@ -25,7 +25,7 @@ from groupemo.label_csv import load_labels
 from groupemo.labels import LabelledFaces, Labels
 from groupemo.metrics.uncertainty import DRAWS, weightings
 from groupemo.pipeline import load_engines
-from groupemo.plugins import Backend, Loaded, checked_probs
+from groupemo.plugins import DEFAULT_BACKEND, Backend, Loaded, checked_probs
 from groupemo.robustness.curves import Step, Stress
 from groupemo.robustness.disturbances import DISTURBANCES, face_side, window
 
@@ -38,7 +38,7 @@ def stress(
     labels: Labels | str | Path,
     photos: Any,
     *,
-    backends: Sequence[str | Backend] = ("fer",),
+    backends: Sequence[str | Backend] = (DEFAULT_BACKEND,),
     kinds: Iterable[str] | Mapping[str, Sequence[float] | None] | None = None,
     workers: int | None = None,
     progress: bool | None = None,
