@@ -81,12 +81,20 @@ class Photo:
             raise PhotoError(f"{self.place}: cannot be read: {reason}") from error
 
     def decode(
-        self, data: bytes | NDArray[np.uint8], *, max_pixels: int = MAX_PIXELS
+        self,
+        data: bytes | NDArray[np.uint8],
+        *,
+        max_pixels: int = MAX_PIXELS,
+        side: int | None = None,
     ) -> NDArray[np.uint8]:
-        """Return the image in `data`, which `load` gave; see `read_photo` for what is raised."""
+        """Return the image in `data`, which `load` gave; see `read_photo` for what is raised.
+
+        Where the longer side needs only `side` pixels, a JPEG may come at a half, a quarter
+        or an eighth of its size, in a fraction of the time.
+        """
         if isinstance(data, np.ndarray):
             return _from_array(data, self.name)
-        return _decode(data, self.place, max_pixels)
+        return _decode(data, self.place, max_pixels, side)
 
 
 def digest(data: bytes | NDArray[np.uint8]) -> str:
@@ -239,7 +247,7 @@ def _spell(items: Iterable[Any], most: int = 5) -> str:
     return ", ".join(names[:most]) + more
 
 
-def _decode(data: bytes, name: str, max_pixels: int) -> NDArray[np.uint8]:
+def _decode(data: bytes, name: str, max_pixels: int, side: int | None) -> NDArray[np.uint8]:
     if not data:
         raise PhotoError(f"{name}: the file is empty")
     with _no_pillow_limit:
@@ -251,6 +259,9 @@ def _decode(data: bytes, name: str, max_pixels: int) -> NDArray[np.uint8]:
                 " raise it with max_pixels= (--max-pixels) if you trust the file"
             )
         try:
+            if side is not None:
+                longer = max(picture.size)
+                picture.draft(None, (-(-width * side // longer), -(-height * side // longer)))
             ImageOps.exif_transpose(picture, in_place=True)
             return _to_rgb(picture, name)
         except PhotoError:

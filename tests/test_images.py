@@ -36,6 +36,14 @@ def blocks(image):
 # --- kinds of picture ---
 
 
+@pytest.mark.parametrize(
+    ("side", "shape"), [(None, (32, 48)), (25, (32, 48)), (24, (16, 24)), (7, (8, 12)), (1, (4, 6))]
+)
+def test_a_jpeg_may_come_smaller_but_never_too_small(side, shape):
+    photo = Photo("a", encode(BIG, "JPEG", quality=95))
+    assert photo.decode(photo.load(), side=side).shape[:2] == shape
+
+
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "WEBP"])
 def test_lossless_kinds(kind):
     options = {"lossless": True} if kind == "WEBP" else {}
