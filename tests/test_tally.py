@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from groupemo.errors import ContractError, OptionError
 from groupemo.labels import IGNORE, UNSURE
 from groupemo.metrics.probabilistic import MIN_PROB
-from groupemo.metrics.tally import IGNORED, NONE, Tally, ratio, tally
+from groupemo.metrics.tally import IGNORED, NONE, Tally, ratio, tally, tally_found
 
 K = 3
 CLASSES = ANGRY, HAPPY, SAD = range(K)
@@ -154,6 +154,25 @@ def test_tallies_add(scenes):
         assert stacked.counts.sum(axis=0).tolist() == total.counts.tolist()
         assert stacked["clipped"].sum() == total["clipped"]
         assert stacked.k == K
+
+
+def test_given_faces_count_as_ones_found_on_the_spot():
+    photo = np.array([0, 2, 0, 2, 2, 0])
+    labels = np.array([ANGRY, HAPPY, SAD, UNSURE, SAD, HAPPY])
+    probs = np.array([sure(ANGRY), sure(SAD), ABSTAIN, sure(HAPPY), sure(SAD), sure(HAPPY)])
+    votes = np.array([[4, 1, 0], [0, 0, 0], [0, 0, 3], [1, 1, 0], [1, 0, 2], [0, 2, 0]])
+    given = tally_found(labels, probs, photo, 3, votes)
+    boxes = np.array([at(20 * face) for face in range(len(labels))])
+    for one in range(3):
+        here = photo == one
+        expected, _ = tally(boxes[here], labels[here], True, boxes[here], probs[here],
+                            votes=votes[here])  # fmt: skip
+        np.testing.assert_array_equal(given.counts[one], expected.counts)
+        np.testing.assert_allclose(given.sums[one], expected.sums)
+        np.testing.assert_allclose(given.overlap[one], expected.overlap)
+    silent = tally_found(labels, probs, photo, 3)
+    np.testing.assert_array_equal(silent.counts, given.counts)
+    assert not silent["voted"].any()
 
 
 def test_tallies_of_other_classes_do_not_add():

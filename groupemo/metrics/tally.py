@@ -43,6 +43,7 @@ __all__ = [
     "judge",
     "ratio",
     "tally",
+    "tally_found",
 ]
 
 SUMS = (
@@ -263,6 +264,44 @@ def count(photos: Iterable[Counted]) -> list[Tally]:
     run = _Run.of(each)
     columns = _counts(run), _sums(run), _overlap(run)
     return [Tally(*row) for row in zip(*columns, strict=True)]
+
+
+def tally_found(
+    labels: NDArray[np.int64],
+    probs: NDArray[np.float64],
+    photo: NDArray[np.int64],
+    n: int,
+    votes: NDArray[np.float64] | None = None,
+) -> Tally:
+    """Return a tally a photo, stacked, of faces that were given: each counts as found.
+
+    Parameters
+    ----------
+    labels : np.ndarray, shape=(m,)
+        Classes 0..k-1, or `groupemo.labels.UNSURE`.
+    probs : np.ndarray, shape=(m, k)
+        A row with a NaN means abstained.
+    photo : np.ndarray, shape=(m,)
+        The row of each face's photo, 0..n-1.
+    n : int
+        Photos.
+    votes : np.ndarray, shape=(m, k), optional
+        As in `tally`.
+    """
+    each = np.arange(len(labels))
+    run = _Run(
+        n=n,
+        face_photo=photo,
+        truth=labels,
+        missed=np.zeros(len(labels), bool),
+        votes=np.zeros_like(probs) if votes is None else votes,
+        photo=photo,
+        probs=probs,
+        detected=each,
+        predicted=_answers(probs),
+        iou=np.ones(len(labels)),
+    )
+    return Tally(_counts(run), _sums(run), _overlap(run))
 
 
 def answers(labels: ArrayLike, probs: ArrayLike, outcome: Outcome) -> Answers:

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from groupemo.emotions import EMOTIONS
 from groupemo.errors import OptionError
-from groupemo.metrics.probabilistic import log_loss
-from groupemo.metrics.tally import SUMS, Tally
+from groupemo.metrics.tally import Tally, tally_found
 from groupemo.metrics.uncertainty import DRAWS, interval, weigh, weightings
 from groupemo.robustness.disturbances import DISTURBANCES
 from groupemo.robustness.figures import FIGURES, MAIN
@@ -222,15 +221,7 @@ class Stress:
         return weightings(len(self.photos), self.draws, self.seed)
 
     def _tally(self, probs: Floats) -> Tally:
-        """Return one tally a photo, stacked."""
-        n, k = len(self.photos), len(EMOTIONS)
-        answered = ~np.isnan(probs).any(axis=1)
-        answer = np.where(answered, np.nan_to_num(probs).argmax(axis=1), k)
-        counts, sums = np.zeros((n, k + 2, k + 2)), np.zeros((n, len(SUMS)))
-        np.add.at(counts, (self.photo, self.labels, answer), 1)
-        losses = log_loss(probs[answered], self.labels[answered])
-        np.add.at(sums[:, SUMS.index("log_loss")], self.photo[answered], losses)
-        return Tally(counts, sums)
+        return tally_found(self.labels, probs, self.photo, len(self.photos))
 
     def _ways(self) -> Iterator[tuple[str, str, list[int]]]:
         """Yield kind, side, and rows of answers from the mildest to the harshest."""
