@@ -33,7 +33,7 @@ from groupemo.images import digest
 from groupemo.metrics.answers import Answers
 from groupemo.metrics.probabilistic import log_loss
 from groupemo.metrics.scaling import METHODS, TEMPERATURES, Method, fit_scaling, scaled
-from groupemo.plugins import STAND_IN, Backend, Loaded, checked_probs, is_stand_in
+from groupemo.plugins import Backend, Loaded, checked_probs, with_option
 
 if TYPE_CHECKING:
     from groupemo.scores import Scores
@@ -243,15 +243,9 @@ class Calibration:
 
     def _told(self, backend: str, told: Mapping[str, Any]) -> dict[str, Any]:
         """Return what a result says of a backend, and its new label, once this is added."""
-        spec = backend.removesuffix(STAND_IN)
-        label = f"{spec}{',' if ':' in spec else ':'}calibration={self.name}"
         checksum = self.sha256 or digest(self.to_json().encode())
-        return {
-            **told,
-            "label": label + STAND_IN * is_stand_in(backend),
-            "options": {**told.get("options", {}), "calibration": self.name},
-            "models": {**told.get("models", {}), Path(self.name).name: checksum},
-        }
+        models = {**told.get("models", {}), Path(self.name).name: checksum}
+        return with_option({**told, "label": backend, "models": models}, "calibration", self.name)
 
 
 class CalibratedBackend:

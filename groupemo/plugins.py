@@ -151,7 +151,7 @@ class Registry(Generic[P]):
     """Names -> factories of one kind of plugin.
 
     `wrappers` are options that every name takes: each names a function, written
-    `"module:function"`, of the `Loaded` and the option's value.
+    `"module:function"`, of the `Loaded` and the option's value; the last is outermost.
     """
 
     def __init__(
@@ -300,6 +300,17 @@ def parse_spec(spec: str) -> tuple[str, dict[str, Any]]:
 def spell_spec(name: str, options: Mapping[str, Any]) -> str:
     """Return the spec `parse_spec` would split into these."""
     return name + ":" * bool(options) + ",".join(f"{key}={val}" for key, val in options.items())
+
+
+def with_option(provenance: Mapping[str, Any], name: str, value: Any) -> dict[str, Any]:
+    """Return a plugin's provenance, and in it its label, once a wrapper's option is added."""
+    spec = provenance["label"].removesuffix(STAND_IN)
+    label = f"{spec}{',' if ':' in spec else ':'}{name}={value}"
+    return {
+        **provenance,
+        "label": label + STAND_IN * is_stand_in(provenance["label"]),
+        "options": {**provenance.get("options", {}), name: value},
+    }
 
 
 def _check_classes(classes: Any, label: str) -> None:
@@ -482,7 +493,10 @@ BACKENDS: Registry[Backend] = Registry(
         ),
         "onnx": BuiltIn("groupemo.backends.onnx:Onnx", "any emotion ONNX file with a description"),
     },
-    wrappers={"calibration": "groupemo.calibration:calibrated"},
+    wrappers={
+        "calibration": "groupemo.calibration:calibrated",
+        "abstain": "groupemo.backends.abstaining:abstaining",
+    },
 )
 """The emotion backends known by name."""
 
