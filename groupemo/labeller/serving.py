@@ -1,0 +1,156 @@
+"""The labeller's server from its start to its end: port, address, browser, signals."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+import webbrowser
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from groupemo.errors import OptionError
+from groupemo.labeller.server import make_app
+
+if TYPE_CHECKING:
+    from groupemo.labeller.desk import Desk
+
+__all__ = ["Server", "serve"]
+
+LOOPBACK = "127.0.0.1"
+
+PORTS = range(20_000, 30_000)
+"""Below those that systems give to outgoing connections."""
+
+IDLE = 75
+"""Seconds a connection may be silent between two requests."""
+
+PATIENCE = 30
+"""Seconds a new connection may be silent."""
+
+ENDING = 5
+"""Seconds for answers under way when the server is told to end."""
+
+SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+"""End the server: Ctrl-C, `kill`, the terminal closed."""
+
+
+def serve(
+    desk: Desk,
+    *,
+    port: int | None = None,
+    open_browser: bool = True,
+    say: Callable[[str], object] = print,
+) -> None:
+    """Serve the labeller's page on this machine until Ctrl-C, or a signal to end.
+
+    Parameters
+    ----------
+    desk : Desk
+        What answers; it is not closed.
+    port : int, optional
+        If not given, one that is the same each time for the same labels, so that what a page
+        could not send before a crash is found again; another one where that is taken.
+    open_browser : bool
+        Open the page, where there is a screen.
+    say : callable
+        Is told the address.
+
+    Raises
+    ------
+    OptionError
+        If the port is none, or is taken.
+    """
+    with _listen(desk.labels, port) as listener:
+        token, port = secrets.token_urlsafe(24), listener.getsockname()[1]
+        address = f"http://{LOOPBACK}:{port}/#{token}"
+        say(f"labelling at {address}\nCtrl-C ends it")
+        if open_browser and _has_screen():
+            threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
+        Server(make_app(desk, token, port)).run(sockets=[listener])
+
+
+class Server(uvicorn.Server):
+    """Serves one application, and ends quietly when told to: there is more to do after it.
+
+    Parameters
+    ----------
+    app : ASGI application
+    """
+
+    def __init__(self, app: Any) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=_Protocol,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                log_level="error",
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                timeout_keep_alive=IDLE,
+                timeout_graceful_shutdown=ENDING,
+            )
+        )
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """End at a signal; unlike the base class, do not raise it again then."""
+        if threading.current_thread() is not threading.main_thread():
+            yield  # signals are handled in the main thread alone
+            return
+        before = {one: signal.signal(one, self.handle_exit) for one in SIGNALS}
+        try:
+            yield
+        finally:
+            for one, handler in before.items():
+                signal.signal(one, handler)
+
+
+class _Protocol(H11Protocol):
+    """Ends a connection that has asked for nothing in time."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.loop.call_later(PATIENCE, self._end_if_silent)
+
+    def _end_if_silent(self) -> None:
+        if self.cycle is None:
+            self.transport.close()
+
+
+def _listen(labels: Path, port: int | None) -> socket.socket:
+    """Return a socket that listens on the loopback address."""
+    if port is not None:
+        try:
+            return socket.create_server((LOOPBACK, port))
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise OptionError(
+                f"port {port}: {reason}: give another, or none for one that is free"
+            ) from error
+    own = PORTS[zlib.crc32(os.fsencode(labels.absolute())) % len(PORTS)]
+    try:
+        return socket.create_server((LOOPBACK, own))
+    except OSError:
+        return socket.create_server((LOOPBACK, 0))
+
+
+def _has_screen() -> bool:
+    """Return whether a browser would open in a window, not in this terminal."""
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
