@@ -24,7 +24,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from groupemo.errors import PhotoError
 
@@ -95,6 +95,22 @@ class Photo:
         if isinstance(data, np.ndarray):
             return _from_array(data, self.name)
         return _decode(data, self.place, max_pixels, side)
+
+    def size(
+        self, data: bytes | NDArray[np.uint8], *, max_pixels: int = MAX_PIXELS
+    ) -> tuple[int, int]:
+        """Return width and height of the upright image in `data`, without decoding it.
+
+        Raises
+        ------
+        PhotoError
+            If it is no picture, or too large.
+        """
+        if isinstance(data, np.ndarray):
+            height, width = self.decode(data).shape[:2]
+            return width, height
+        with _no_pillow_limit:
+            return _upright_size(_opened(data, self.place, max_pixels), self.place)
 
 
 def digest(data: bytes | NDArray[np.uint8]) -> str:
@@ -248,32 +264,49 @@ def _spell(items: Iterable[Any], most: int = 5) -> str:
 
 
 def _decode(data: bytes, name: str, max_pixels: int, side: int | None) -> NDArray[np.uint8]:
-    if not data:
-        raise PhotoError(f"{name}: the file is empty")
     with _no_pillow_limit:
-        picture = _open(data, name)
-        width, height = picture.size
-        if width * height > max_pixels:
-            raise PhotoError(
-                f"{name}: {width} x {height} pixels is over the limit of {max_pixels:,} pixels;"
-                " raise it with max_pixels= (--max-pixels) if you trust the file"
-            )
+        picture = _opened(data, name, max_pixels)
         try:
             if side is not None:
-                longer = max(picture.size)
+                width, height = picture.size
+                longer = max(width, height)
                 picture.draft(None, (-(-width * side // longer), -(-height * side // longer)))
             ImageOps.exif_transpose(picture, in_place=True)
             return _to_rgb(picture, name)
         except PhotoError:
             raise
-        except Exception as error:  # Pillow's readers raise many kinds on damaged bytes
+        except Exception as error:  # likewise
             raise PhotoError(f"{name}: the picture is cut off or damaged: {error}") from error
+
+
+def _opened(data: bytes, name: str, max_pixels: int) -> Image.Image:
+    """Return a picture that is not decoded yet, and may be."""
+    if not data:
+        raise PhotoError(f"{name}: the file is empty")
+    picture = _open(data, name)
+    width, height = picture.size
+    if width * height > max_pixels:
+        raise PhotoError(
+            f"{name}: {width} x {height} pixels is over the limit of {max_pixels:,} pixels;"
+            " raise it with max_pixels= (--max-pixels) if you trust the file"
+        )
+    return picture
+
+
+def _upright_size(picture: Image.Image, name: str) -> tuple[int, int]:
+    width, height = picture.size
+    try:
+        turned = picture.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+    except Exception as error:  # Pillow's readers raise many kinds on damaged bytes
+        raise PhotoError(f"{name}: the picture's EXIF data are damaged: {error}") from error
+    # of a TIFF, Pillow tells the upright size before it has decoded it
+    return (height, width) if turned and picture.format != "TIFF" else (width, height)
 
 
 def _open(data: bytes, name: str) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=_formats())
-    except Exception as error:  # likewise on bytes that are no picture
+    except Exception as error:  # likewise, on bytes that are no picture
         raise PhotoError(
             f"{name}: not a picture in a format that can be read here (JPEG, PNG, WebP, BMP, TIFF,"
             " GIF; HEIC with `pip install 'groupemo[heic]'`)"

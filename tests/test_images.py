@@ -82,7 +82,9 @@ def test_photos_are_turned_upright(kind, orientation):
     stored = stored if kind != "JPEG" else stored.repeat(16, axis=0).repeat(16, axis=1)
     exif = Image.Exif()
     exif[0x0112] = orientation
-    image = read_photo(encode(np.ascontiguousarray(stored), kind, exif=exif))
+    data = encode(np.ascontiguousarray(stored), kind, exif=exif)
+    image = read_photo(data)
+    assert Photo("flag", data).size(data) == image.shape[1::-1]
     if kind == "JPEG":
         assert np.abs(blocks(image) - blocks(BIG)).max() < 60
     else:
