@@ -55,8 +55,8 @@ def test_it_prints_figures_and_leaves_a_net_that_can_be_used(asked, tmp_path, mo
     best = [run.best[f"valid_{name}"] for name in ("loss", "accuracy", "uar", "ece")]
     assert " ".join([f"{run.best_epoch} of 2", *(f"{each:.3f}" for each in best)]) in lines
     assert any(line.startswith("Validated on 70 faces, 0 left out as leaked.") for line in lines)
-    shown = ["net.onnx", "card.md", "datasheet.md"]
-    assert lines[-3:] == [str(run.folder / name) for name in shown]
+    shown = ["net.onnx", "card.md", "datasheet.md", "figures.json"]
+    assert lines[-4:] == [str(run.folder / name) for name in shown]
     kept = ["net.toml", "best.pt", "last.pt", "curves.png", "history.csv", "recipe.json"]
     assert {path.name for path in run.folder.iterdir()} == {*shown, *kept, "data.json", ".lock"}
     assert Onnx(model=run.folder / "net.onnx").classes[3] == "happy"

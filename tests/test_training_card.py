@@ -48,7 +48,9 @@ def answers():
 @pytest.fixture(scope="module")
 def assessed(answers):
     logits, votes = answers
-    return assess(softmax(logits / 2), votes, np.arange(400), temperature=2.0)
+    return assess(
+        softmax(logits / 2), labels_of(votes), votes, np.arange(400), temperature=2.0
+    )
 
 
 def labels_of(votes):
@@ -71,21 +73,24 @@ def test_figures_are_those_of_their_definitions(answers, assessed):
     recalls = [right[labels[known] == at].mean() for at in range(K)]
     shares = votes / votes.sum(axis=1, keepdims=True)
     expected = {
-        "accuracy": right.mean(),
-        "balanced_accuracy": np.mean(recalls),
-        "macro_f1": np.mean([each.f1.value for each in assessed.classes]),
-        "cross_entropy": -(shares * np.log(probs)).sum(axis=1).mean(),
-        "cross_entropy_before": -(shares * np.log(softmax(logits))).sum(axis=1).mean(),
-        "ece": ece_of(probs[known], labels[known]),
-        "ece_before": ece_of(softmax(logits)[known], labels[known]),
+        "matched_accuracy": right.mean(),
+        "matched_balanced_accuracy": np.mean(recalls),
+        "matched_macro_f1": np.mean([each["f1"].value for each in assessed.classes.values()]),
+        "matched_soft_cross_entropy": -(shares * np.log(probs)).sum(axis=1).mean(),
+        "matched_ece": ece_of(probs[known], labels[known]),
+    }
+    unscaled = {
+        "matched_soft_cross_entropy": -(shares * np.log(softmax(logits))).sum(axis=1).mean(),
+        "matched_ece": ece_of(softmax(logits)[known], labels[known]),
     }
     assert 0 < (~known).sum() < 40
     assert (assessed.faces, assessed.labelled) == (400, known.sum())
-    for name, value in expected.items():
-        figure = assessed.figures[name]
-        assert figure.value == pytest.approx(value, abs=1e-9), name
-        assert figure.low < figure.value < figure.high, name
-        assert figure.n == (400 if "entropy" in name else known.sum()), name
+    for told, values in ((assessed.figures, expected), (assessed.unscaled, unscaled)):
+        assert told.keys() == values.keys()
+        for name, value in values.items():
+            assert told[name].value == pytest.approx(value, abs=1e-9), name
+            assert told[name].low < value < told[name].high, name
+            assert told[name].n == (400 if "entropy" in name else known.sum()), name
 
 
 def test_classes_and_confusion_count_the_labelled_faces(answers, assessed):
@@ -94,13 +99,13 @@ def test_classes_and_confusion_count_the_labelled_faces(answers, assessed):
     table = np.zeros((K, K), int)
     np.add.at(table, (labels[labels >= 0], chosen[labels >= 0]), 1)
     np.testing.assert_array_equal(assessed.confusion, table)
-    for at, each in enumerate(assessed.classes):
-        assert (each.name, each.labelled) == (EMOTIONS[at], table[at].sum())
-        assert each.answered == table[:, at].sum()
-        assert each.recall.value == pytest.approx(table[at, at] / table[at].sum())
-        assert each.precision.value == pytest.approx(table[at, at] / table[:, at].sum())
-        both = table[at].sum() + table[:, at].sum()
-        assert each.f1.value == pytest.approx(2 * table[at, at] / both)
+    for at, name in enumerate(EMOTIONS):
+        right, labelled, answered = table[at, at], table[at].sum(), table[:, at].sum()
+        of = assessed.classes[name]
+        assert (of["recall"].n, of["precision"].n, of["f1"].n) == (labelled, answered, labelled)
+        assert of["recall"].value == pytest.approx(right / labelled)
+        assert of["precision"].value == pytest.approx(right / answered)
+        assert of["f1"].value == pytest.approx(2 * right / (labelled + answered))
     word, share = assessed.commonest
     assert word == EMOTIONS[table.sum(axis=1).argmax()]
     assert share == table.sum(axis=1).max() / table.sum()
@@ -127,15 +132,17 @@ def test_no_threshold_where_answers_are_no_better_when_sure():
     rng = np.random.default_rng(0)
     votes = np.eye(K)[rng.integers(0, K, 200)]
     probs = softmax(rng.normal(0, 2, (200, K)))
-    assert assess(probs, votes, np.arange(200)).threshold is None
+    assert assess(probs, labels_of(votes), votes, np.arange(200)).threshold is None
 
 
 def test_intervals_are_wider_over_photos_than_over_their_faces(answers):
     """Copies of a face in one photo say nothing new; taken for photos of their own they seem to."""
     logits, votes = (np.repeat(each, 4, axis=0) for each in answers)
     probs = softmax(logits)
-    over_photos = assess(probs, votes, np.repeat(np.arange(400), 4)).figures["accuracy"]
-    over_faces = assess(probs, votes, np.arange(1600)).figures["accuracy"]
+    over_photos, over_faces = (
+        assess(probs, labels_of(votes), votes, photos).figures["matched_accuracy"]
+        for photos in (np.repeat(np.arange(400), 4), np.arange(1600))
+    )
     assert over_photos.value == over_faces.value
     ratio = (over_photos.high - over_photos.low) / (over_faces.high - over_faces.low)
     assert ratio == pytest.approx(2, rel=0.1)
@@ -146,18 +153,18 @@ def test_a_voter_is_judged_by_the_others():
     votes[0, 3], votes[1, 3], votes[2, 6] = 3, 3, 3
     votes[2, 4] = 1
     probs = np.full((3, K), 1 / K)
-    human = assess(probs, votes, np.arange(3)).human
+    human = assess(probs, labels_of(votes), votes, np.arange(3)).human
     # Ten voters in all: one says sad where the three others say neutral.
-    assert human["accuracy"] == pytest.approx((1 + 1 + 3 / 4) / 3)
-    assert assess(probs, np.eye(K)[[0, 1, 2]], np.arange(3)).human == {}
+    assert human["matched_accuracy"] == pytest.approx((1 + 1 + 3 / 4) / 3)
+    assert assess(probs, np.arange(3), np.eye(K)[:3], np.arange(3)).human == {}
 
 
 def test_faces_without_a_label_leave_what_needs_one_undefined():
     votes = np.ones((5, K))
-    assessed = assess(np.full((5, K), 1 / K), votes, np.arange(5))
+    assessed = assess(np.full((5, K), 1 / K), np.full(5, -1), votes, np.arange(5))
     assert assessed.labelled == 0
-    assert math.isnan(assessed.figures["accuracy"].value)
-    assert assessed.figures["cross_entropy"].value == pytest.approx(math.log(K))
+    assert math.isnan(assessed.figures["matched_accuracy"].value)
+    assert assessed.figures["matched_soft_cross_entropy"].value == pytest.approx(math.log(K))
     assert assessed.threshold is None
 
 
@@ -203,7 +210,11 @@ def files(run):
 
 @pytest.fixture(scope="module")
 def cards(run, files):
-    return [path.read_text(encoding="utf-8") for path in write_cards(run, files)]
+    return texts_of(write_cards(run, files))
+
+
+def texts_of(paths):
+    return [path.read_text(encoding="utf-8") for path in paths]
 
 
 def test_a_run_leaves_files_that_answer_as_its_net(run, files):
@@ -248,7 +259,7 @@ def row_of(card, first):
 
 
 def test_the_cards_figures_are_those_of_the_file(run, files, cards):
-    card, sheet = cards
+    card, sheet, _ = cards
     with FacesFile(run.data["valid"]["path"]) as valid:
         labels = valid.votes.argmax(axis=1)
         probs = answer(files[0].path, valid.faces[()])
@@ -274,10 +285,10 @@ def test_the_cards_figures_are_those_of_the_file(run, files, cards):
 
 
 def test_the_cards_say_what_the_net_is_not_for(cards):
-    card, sheet = cards
+    card, sheet, _ = cards
     for words in ("perceived expression", "Art. 5(1)(f)", "never what a person feels"):
         assert words in card
-    for each in cards:
+    for each in (card, sheet):
         assert "FER2013" in each
         assert not re.search(r"\{\{|\{%|None|nan\b", each)
         assert "/" not in re.sub(r"https?://\S+|2024/1689", "", "".join(re.findall(r"`.*?`", each)))
@@ -292,16 +303,16 @@ def test_the_cards_say_what_the_net_is_not_for(cards):
 def test_text_from_outside_stays_text(files, tmp_path):
     faces = made_faces(tmp_path / "a|b.h5", 60, 3, "<b>bold</b> | *mine*")
     other = train(faces, recipe=Recipe(epochs=1, batch=16, width=0.34), out=tmp_path / "run")
-    card, sheet = write_cards(other, files)  # another net, the same text
-    assert "&lt;b&gt;bold&lt;/b&gt; \\| \\*mine\\*" in card.read_text()
-    assert "`a\\|b.h5`" in sheet.read_text()
-    assert "dealt out of the same file by photo" in card.read_text()
-    assert "FER2013" not in card.read_text()
-    assert "FER+" not in sheet.read_text()
+    card, sheet, _ = texts_of(write_cards(other, files))  # another net, the same text
+    assert "&lt;b&gt;bold&lt;/b&gt; \\| \\*mine\\*" in card
+    assert "`a\\|b.h5`" in sheet
+    assert "dealt out of the same file by photo" in card
+    assert "FER2013" not in card
+    assert "FER+" not in sheet
 
 
 def test_the_same_training_gives_the_same_cards(run, files, cards):
-    assert [path.read_text(encoding="utf-8") for path in write_cards(run, files)] == cards
+    assert texts_of(write_cards(run, files)) == cards
 
 
 def test_faces_that_are_others_by_now_are_refused(tmp_path):

@@ -105,7 +105,7 @@ def test_the_file_says_what_it_is_and_nothing_of_where_it_was_made(exported):
     onnx.checker.check_model(model, full_check=True)
     assert {each.key: each.value for each in model.metadata_props} == {
         "classes": ",".join(EMOTIONS), "side": "16", "color": "gray", "temperature": "1.7",
-        "precision": "float32", "groupemo": __version__, "seed": "3", "licence": "MIT",
+        "flip": "false", "precision": "float32", "groupemo": __version__, "seed": "3", "licence": "MIT",
     }  # fmt: skip
     data = exported.path.read_bytes()
     assert b"stack_trace" not in data

@@ -2,32 +2,56 @@
 
 Conventions
 -----------
-A face is *labelled* where its votes have one most frequent class: that is its label.
-Cross-entropy against votes is taken over all faces. Intervals are those of
-`groupemo.metrics.uncertainty`, over the photos that the faces came from; where each
-face is a photo of its own, as in FER2013, over faces.
+A face's *label* is its majority: `groupemo.training.faces_file.labels_of`. Figures are
+the matched ones of `groupemo.figures`, as every face is given and answered: those
+against votes stand on all faces, the others on those with a label. Intervals are
+over the photos that the faces came from; where each face is a photo of its own, as in
+FER2013, over faces.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from groupemo.emotions import EMOTIONS
-from groupemo.metrics import agreement, calibration, classification
+from groupemo.figures import FIGURES, Estimate, Figure, Weighed
+from groupemo.metrics import agreement, calibration
+from groupemo.metrics import classification as cls
 from groupemo.metrics.answers import Answers
-from groupemo.metrics.probabilistic import entropy, soft_cross_entropy
+from groupemo.metrics.probabilistic import entropy
 from groupemo.metrics.scaling import cross_fit, scaled
-from groupemo.metrics.tally import SUMS, Tally, ratio
-from groupemo.metrics.uncertainty import DRAWS, Weights, interval, weigh, weightings
+from groupemo.metrics.tally import Tally, ratio, tally_found
+from groupemo.metrics.uncertainty import DRAWS, weightings
 
-__all__ = ["TARGET", "Assessment", "ClassFigures", "Figure", "Threshold", "assess"]
+__all__ = ["ASSESSED", "TARGET", "Assessment", "GivenFaces", "Threshold", "assess"]
+
+Floats = NDArray[np.float64]
+
+ASSESSED = (
+    "matched_accuracy",
+    "matched_balanced_accuracy",
+    "matched_macro_f1",
+    "matched_soft_cross_entropy",
+    "matched_ece",
+)
+"""The figures that are given."""
+
+BY_CLASS: Mapping[Callable[[Tally, cls.Denominator], Floats], Any] = {
+    cls.recall: cls.support,
+    cls.precision: cls.answered,
+    cls.f1: cls.support,
+}
+"""Each figure of a class, and the faces it stands on."""
+
+CONFIDENCE = ("matched_soft_cross_entropy", "matched_ece")
+"""Those that a temperature changes."""
 
 TARGET = 0.95
 """The accuracy of the answered faces that the suggested threshold is chosen for."""
@@ -38,29 +62,63 @@ LEAST_ANSWERED = 30
 CELLS = 2**25
 """Most draws x photos: 256 MiB; beyond 16,000 photos there are fewer draws."""
 
-Floats = NDArray[np.float64]
 
+@dataclass(frozen=True, eq=False)
+class GivenFaces:
+    """Faces that a net was given, and its answers: what matched figures ask of `Scores`.
 
-@dataclass(frozen=True)
-class Figure:
-    """A figure, its 95 % interval (NaN where there is none), and the faces it stands on."""
+    Parameters
+    ----------
+    labels : np.ndarray, shape=(m,)
+        -1 where there is none.
+    probs : np.ndarray, shape=(m, k)
+        A row with a NaN where it abstained.
+    votes : np.ndarray, shape=(m, k)
+    photo : np.ndarray, shape=(m,)
+        The row of each face's photo, 0..n-1.
+    n : int
+        Photos.
+    """
 
-    value: float
-    low: float
-    high: float
+    labels: NDArray[np.int64]
+    probs: Floats
+    votes: NDArray[Any]
+    photo: NDArray[np.int64]
     n: int
 
+    @cached_property
+    def stacked(self) -> Tally:
+        """One tally a photo on a leading axis."""
+        return tally_found(
+            self.labels, self.probs, self.photo, self.n, self.votes.astype(np.float64)
+        )
 
-@dataclass(frozen=True)
-class ClassFigures:
-    """How right the answers are for one class: labelled and answered faces, and figures."""
+    @cached_property
+    def tally(self) -> Tally:
+        """Their sum."""
+        return Tally(self.stacked.counts.sum(axis=0), self.stacked.sums.sum(axis=0))
 
-    name: str
-    labelled: int
-    answered: int
-    recall: Figure
-    precision: Figure
-    f1: Figure
+    @cached_property
+    def answers(self) -> Answers:
+        """The answered faces with a label."""
+        known = (self.labels >= 0) & ~np.isnan(self.probs).any(axis=1)
+        return Answers(self.photo[known], self.n, self.labels[known], self.probs[known])
+
+    def estimate(self, figure: Figure) -> Estimate:
+        """Return a matched figure with its 95 % interval over photos."""
+        scores: Any = self
+        points, drawn, jackknife = map(figure.of, self._weighed)
+        return figure.estimate(points, drawn, jackknife, int(figure.count(scores)))
+
+    def estimates(self, names: Iterable[str]) -> dict[str, Estimate]:
+        """Return the figures of these names."""
+        return {name: self.estimate(FIGURES[name]) for name in names}
+
+    @cached_property
+    def _weighed(self) -> list[Weighed]:
+        scores: Any = self
+        draws = max(min(DRAWS, CELLS // max(self.n, 1)), 200)
+        return [Weighed(scores, weights) for weights in weightings(self.n, draws)]
 
 
 @dataclass(frozen=True)
@@ -72,13 +130,13 @@ class Threshold:
     confidence : float
     coverage : float
         Share of the labelled faces that are answered.
-    accuracy : Figure
+    accuracy : Estimate
         Of those.
     """
 
     confidence: float
     coverage: float
-    accuracy: Figure
+    accuracy: Estimate
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,12 +146,17 @@ class Assessment:
     Parameters
     ----------
     faces, labelled, photos : int
-        All of them, those with one most frequent vote, and what they came from.
-    figures : dict of str to Figure
-        "accuracy", "balanced_accuracy", "macro_f1", "cross_entropy", "ece"; with the
-        temperature taken out again "cross_entropy_before" and "ece_before"; with one
-        fitted on other photos, in five folds, "ece_cross_fitted".
-    classes : tuple of ClassFigures
+        All of them, those with a label, and what they came from.
+    figures : dict of str to Estimate
+        Of `ASSESSED`.
+    unscaled : dict of str to Estimate
+        Those that a temperature changes, with it taken out again.
+    cross_fitted : Estimate
+        The calibration error with a temperature that was fitted on other photos, in
+        five folds.
+    classes : dict of str to (dict of str to Estimate)
+        Each class's "recall" (of the faces labelled so), "precision" (of those answered
+        so) and "f1".
     confusion : np.ndarray, shape=(7, 7)
         Rows the label, columns the answer.
     threshold : Threshold or None
@@ -103,31 +166,76 @@ class Assessment:
     doubt : float
         Mean entropy of the votes, nats: the least cross-entropy possible.
     human : dict of str to float
-        Of one random voter judged by the others: see `groupemo.metrics.agreement`. Empty
-        where votes are not counts of two voters or more.
+        The first three figures of one random voter judged by the others: see
+        `groupemo.metrics.agreement`. Empty where votes are not counts of two voters or more.
     """
 
     faces: int
     labelled: int
     photos: int
-    figures: Mapping[str, Figure]
-    classes: tuple[ClassFigures, ...]
+    figures: Mapping[str, Estimate]
+    unscaled: Mapping[str, Estimate]
+    cross_fitted: Estimate
+    classes: Mapping[str, Mapping[str, Estimate]]
     confusion: NDArray[np.int64]
     threshold: Threshold | None
     commonest: tuple[str, float]
     doubt: float
     human: Mapping[str, float]
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as JSON would hold it; what is undefined is None."""
+        at = self.threshold
+        return {
+            "assessed": {"faces": self.faces, "labelled": self.labelled, "photos": self.photos},
+            "figures": _told(self.figures),
+            "without_temperature": _told(self.unscaled),
+            "temperature_cross_fitted": _told({"matched_ece": self.cross_fitted}),
+            "classes": {name: _told(each) for name, each in self.classes.items()},
+            "confusion": self.confusion.tolist(),
+            "threshold": at
+            and {
+                "target": TARGET,
+                "confidence": at.confidence,
+                "coverage": at.coverage,
+                **_told({"matched_accuracy": at.accuracy}),
+            },
+            "commonest": {"class": self.commonest[0], "accuracy": _defined(self.commonest[1])},
+            "least_cross_entropy": self.doubt,
+            "human": {name: _defined(value) for name, value in self.human.items()},
+        }
+
+
+def _told(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
+    return {
+        name: {
+            **{bound: _defined(getattr(one, bound)) for bound in ("value", "low", "high")},
+            "n": one.n,
+        }
+        for name, one in estimates.items()
+    }
+
+
+def _defined(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
 
 def assess(
-    probs: Floats, votes: NDArray[Any], photos: NDArray[Any], *, temperature: float = 1.0
+    probs: Floats,
+    labels: NDArray[np.int64],
+    votes: NDArray[Any],
+    photos: NDArray[Any],
+    *,
+    temperature: float = 1.0,
 ) -> Assessment:
-    """Return how right probabilities are against votes.
+    """Return how right probabilities are.
 
     Parameters
     ----------
     probs : np.ndarray, shape=(n, 7)
         In the order of `EMOTIONS`.
+    labels : np.ndarray, shape=(n,)
+        -1 for none.
     votes : np.ndarray, shape=(n, 7)
         Counts or shares, each row more than 0.
     photos : np.ndarray, shape=(n,)
@@ -135,126 +243,46 @@ def assess(
     temperature : float
         That the logits of `probs` were divided by.
     """
-    votes = votes.astype(np.float64)
-    labels = agreement.majority(votes)
-    known = labels >= 0
     names, photo = np.unique(photos, return_inverse=True)
-    n, labelled = len(names), int(known.sum())
-
-    def answers_of(rows: Floats) -> Answers:
-        return Answers(photo[known], n, labels[known], rows[known])
-
-    def tallies_of(rows: Floats) -> _Tallies:
-        return _Tallies(_tally_each(rows, votes, labels, photo, n), n)
-
-    def ece(given: Answers) -> Figure:
-        return _estimate(partial(calibration.expected_calibration_error, given), n, labelled)
-
-    before = scaled(probs, np.full(probs.shape[1], temperature), np.zeros(probs.shape[1]))
-    answers, plain = answers_of(probs), answers_of(before)
-    tallies = tallies_of(probs)
-    tally = tallies.whole
-    support = classification.support(tally, "matched")
-    figures = {
-        "accuracy": tallies.figure(_matched(classification.accuracy), labelled),
-        "balanced_accuracy": tallies.figure(_matched(classification.balanced_accuracy), labelled),
-        "macro_f1": tallies.figure(_macro_f1, labelled),
-        "cross_entropy": tallies.figure(_cross_entropy, len(votes), most=math.inf),
-        "cross_entropy_before": tallies_of(before).figure(
-            _cross_entropy, len(votes), most=math.inf
-        ),
-        "ece": ece(answers),
-        "ece_before": ece(plain),
-        "ece_cross_fitted": ece(replace(plain, probs=cross_fit(plain, "temperature"))),
-    }
+    faces = GivenFaces(labels, probs, votes, photo, len(names))
+    k = len(EMOTIONS)
+    unscaled = replace(faces, probs=scaled(probs, np.full(k, temperature), np.zeros(k)))
+    refitted = probs.copy()
+    refitted[labels >= 0] = cross_fit(unscaled.answers, "temperature")
+    support = cls.support(faces.tally, "matched")
     commonest = int(support.argmax())
     return Assessment(
         faces=len(votes),
-        labelled=labelled,
-        photos=n,
-        figures=figures,
-        classes=tuple(_class_figures(tallies, at) for at in range(len(EMOTIONS))),
-        confusion=classification.confusion(tally, "matched").astype(np.int64),
-        threshold=_threshold(answers),
-        commonest=(EMOTIONS[commonest], float(ratio(support[commonest], labelled))),
-        doubt=float(entropy(votes).mean()),
-        human=_human(agreement.Ballots(photo, n, votes)),
+        labelled=int(support.sum()),
+        photos=faces.n,
+        figures=faces.estimates(ASSESSED),
+        unscaled=unscaled.estimates(CONFIDENCE),
+        cross_fitted=replace(faces, probs=refitted).estimate(FIGURES["matched_ece"]),
+        classes={
+            name: {of.__name__: faces.estimate(_of_class(of, at)) for of in BY_CLASS}
+            for at, name in enumerate(EMOTIONS)
+        },
+        confusion=cls.confusion(faces.tally, "matched"),
+        threshold=_threshold(faces),
+        commonest=(EMOTIONS[commonest], float(ratio(support[commonest], support.sum()))),
+        doubt=float(entropy(votes.astype(np.float64)).mean()),
+        human=_human(agreement.Ballots(photo, faces.n, votes.astype(np.float64))),
     )
 
 
-class _Tallies:
-    """One tally a photo, weighed once for the figures, their draws and their jackknife."""
-
-    def __init__(self, stacked: Tally, n: int) -> None:
-        self._weighed = [weigh(stacked, weights) for weights in weightings(n, _draws(n))]
-        points = self._weighed[0]
-        self.whole = Tally(points.counts[0], points.sums[0])
-
-    def figure(self, of: Callable[[Tally], Floats], n: int, *, most: float = 1.0) -> Figure:
-        """Return a figure of a tally, bounded by 0 and `most`."""
-        return _figure(*(np.asarray(of(each)) for each in self._weighed), n=n, most=most)
-
-
-def _figure(points: Floats, drawn: Floats, jackknife: Floats, *, n: int, most: float) -> Figure:
-    value = float(points[0])
+def _of_class(of: Callable[[Tally, cls.Denominator], Floats], at: int) -> Figure:
     return Figure(
-        value, *interval(drawn, point=value, jackknife=jackknife, least=0.0, most=most), n
+        name=f"{of.__name__}_{EMOTIONS[at]}",
+        title=of.__name__,
+        over="matched",
+        of=lambda run: of(run.tally, "matched")[:, at],
+        count=lambda run: BY_CLASS[of](run.tally, "matched")[at],
+        undefined="no such face",
     )
 
 
-def _estimate(of: Callable[[Weights], Floats], photos: int, n: int) -> Figure:
-    return _figure(*map(of, weightings(photos, _draws(photos))), n=n, most=1.0)
-
-
-def _draws(n: int) -> int:
-    return max(min(DRAWS, CELLS // max(n, 1)), 200)
-
-
-def _tally_each(
-    probs: Floats, votes: Floats, labels: NDArray[np.int64], photo: NDArray[np.int64], n: int
-) -> Tally:
-    """Return a tally a photo: a face without a label is unsure, and counts for votes alone."""
-    k = votes.shape[1]
-    counts = np.zeros((n, k + 2, k + 2), np.int64)
-    np.add.at(counts, (photo, np.where(labels < 0, k, labels), probs.argmax(axis=1)), 1)
-    sums = np.zeros((n, len(SUMS)))
-    np.add.at(sums[:, SUMS.index("voted")], photo, 1.0)
-    np.add.at(sums[:, SUMS.index("soft_cross_entropy")], photo, soft_cross_entropy(probs, votes))
-    return Tally(counts, sums)
-
-
-def _matched(of: Callable[..., Floats]) -> Callable[[Tally], Floats]:
-    return lambda tally: of(tally, "matched")
-
-
-def _macro_f1(tally: Tally) -> Floats:
-    return classification.macro(
-        classification.f1(tally, "matched"), classification.support(tally, "matched")
-    )
-
-
-def _cross_entropy(tally: Tally) -> Floats:
-    return classification.mean_over_voted(tally, "soft_cross_entropy")
-
-
-def _class_figures(tallies: _Tallies, at: int) -> ClassFigures:
-    labelled = int(classification.support(tallies.whole, "matched")[at])
-    answered = int(classification.answered(tallies.whole, "matched")[at])
-
-    def figure(of: Callable[..., Floats], n: int) -> Figure:
-        return tallies.figure(lambda tally: of(tally, "matched")[..., at], n)
-
-    return ClassFigures(
-        name=EMOTIONS[at],
-        labelled=labelled,
-        answered=answered,
-        recall=figure(classification.recall, labelled),
-        precision=figure(classification.precision, answered),
-        f1=figure(classification.f1, labelled),
-    )
-
-
-def _threshold(answers: Answers) -> Threshold | None:
+def _threshold(faces: GivenFaces) -> Threshold | None:
+    answers = faces.answers
     curve = calibration.risk_coverage(answers)
     steps = np.arange(100) / 100
     last = np.searchsorted(-curve.threshold, -steps, side="right") - 1  # the least that is enough
@@ -263,15 +291,10 @@ def _threshold(answers: Answers) -> Threshold | None:
     if not reached.any():
         return None
     confidence = float(steps[reached.argmax()])
-    sure = answers.confidence >= confidence
-    sums = answers.per_photo(np.stack([sure & answers.right, sure], axis=1))
-
-    def accuracy(weights: Weights) -> Floats:
-        return ratio(*(weights @ sums).T)
-
-    return Threshold(
-        confidence, float(sure.mean()), _estimate(accuracy, answers.n, int(sure.sum()))
-    )
+    sure = faces.probs.max(axis=1) >= confidence
+    abstaining = replace(faces, probs=np.where(sure[:, None], faces.probs, np.nan))
+    accuracy = abstaining.estimate(FIGURES["matched_accuracy"])
+    return Threshold(confidence, accuracy.n / len(answers), accuracy)
 
 
 def _human(cast: agreement.Ballots) -> dict[str, float]:
@@ -279,5 +302,4 @@ def _human(cast: agreement.Ballots) -> dict[str, float]:
         return {}
     each = agreement.human_tally(cast)
     told = agreement.ceilings(Tally(each.counts.sum(axis=0), each.sums.sum(axis=0)))
-    names = ("matched_accuracy", "matched_balanced_accuracy", "matched_macro_f1")
-    return {name.removeprefix("matched_"): float(told[name]) for name in names}
+    return {name: float(told[name]) for name in ASSESSED[:3]}

@@ -1,17 +1,18 @@
-"""Model card and data sheet of a trained net, every figure computed from its files.
+"""Model card, data sheet and figures of a trained net, all computed from its files.
 
 The model card follows Mitchell et al., "Model Cards for Model Reporting" (FAT* 2019),
 the data sheet Gebru et al., "Datasheets for Datasets" (Communications of the ACM 64,
-2021). The figures are those of `groupemo.training.assessment`. Neither has a date or a
-place in it: the same training gives the same cards.
+2021). The figures are those of `groupemo.training.assessment`; figures.json has them for
+programs. None has a date or a place in it: the same training gives the same files.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,16 +21,17 @@ import numpy as np
 
 from groupemo._version import __version__
 from groupemo.emotions import EMOTIONS
+from groupemo.figures import Estimate
 from groupemo.files import write_atomically
 from groupemo.markdown import escaped
-from groupemo.metrics.agreement import majority
 from groupemo.training.architectures import ARCHITECTURES
-from groupemo.training.assessment import LEAST_ANSWERED, TARGET, Assessment, Figure, assess
+from groupemo.training.assessment import LEAST_ANSWERED, TARGET, Assessment, assess
 from groupemo.training.data import Data
 from groupemo.training.faces_file import leaks
 from groupemo.training.feed import Feed
 from groupemo.training.locking import locked
 from groupemo.training.onnx_export import Exported, answer
+from groupemo.training.recipe import Recipe, flat
 from groupemo.training.run import Run
 from groupemo.training.sources import FER2013_KINDS
 
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
     import jinja2
 
 __all__ = ["FacesFacts", "write_cards"]
+
+NONE = (None, ())
+"""What a field of a recipe has that has no value."""
 
 FEW = 500
 """A class with fewer labelled faces to learn from is named as rare."""
@@ -58,9 +63,9 @@ class FacesFacts:
     mean, std : float
         Of pixel / 255.
     labelled : dict of str to int
-        Faces with this class as their one most frequent vote.
-    tied : int
-        Faces without such a vote.
+        Faces with this label.
+    unlabelled : int
+        Faces without a label.
     shares : dict of str to float
         Of all votes, each face weighing the same.
     voters : float
@@ -78,7 +83,7 @@ class FacesFacts:
     mean: float
     std: float
     labelled: Mapping[str, int]
-    tied: int
+    unlabelled: int
     shares: Mapping[str, float]
     voters: float
     provenance: Mapping[str, Any]
@@ -87,7 +92,7 @@ class FacesFacts:
     def of(cls, feed: Feed) -> FacesFacts:
         """Return the facts of the faces of a feed."""
         file, votes = feed.file, feed.votes.astype(np.float64)
-        labels = majority(feed.votes)
+        labels = feed.labels
         counts = np.bincount(labels[labels >= 0], minlength=len(EMOTIONS))
         shares = (votes / votes.sum(axis=1, keepdims=True)).mean(axis=0)
         return cls(
@@ -100,7 +105,7 @@ class FacesFacts:
             mean=file.mean,
             std=file.std,
             labelled=dict(zip(EMOTIONS, counts.tolist(), strict=True)),
-            tied=int((labels < 0).sum()),
+            unlabelled=int((labels < 0).sum()),
             shares=dict(zip(EMOTIONS, shares.tolist(), strict=True)),
             voters=float(votes.sum(axis=1).mean()),
             provenance={"sources": [], "options": {}, "left_out": {}, **file.provenance},
@@ -122,8 +127,8 @@ class FacesFacts:
         return self.is_fer2013 and self.voters > 1
 
 
-def write_cards(run: Run, files: Sequence[Exported]) -> tuple[Path, Path]:
-    """Write card.md and datasheet.md to the folder of a training.
+def write_cards(run: Run, files: Sequence[Exported]) -> tuple[Path, Path, Path]:
+    """Write card.md, datasheet.md and figures.json to the folder of a training.
 
     Parameters
     ----------
@@ -134,7 +139,7 @@ def write_cards(run: Run, files: Sequence[Exported]) -> tuple[Path, Path]:
 
     Returns
     -------
-    card, datasheet : Path
+    card, datasheet, figures : Path
 
     Raises
     ------
@@ -154,37 +159,71 @@ def write_cards(run: Run, files: Sequence[Exported]) -> tuple[Path, Path]:
             "files": files,
             "parameters": sum(each.numel() for each in run.load_net().parameters()),
             "architecture": ARCHITECTURES[run.recipe.architecture],
-            "recipe": _chosen(run),
+            **_recipe(run),
             "assessed": _assessed(files[0], data.validated),
             "learned": FacesFacts.of(data.learned),
             "valid": FacesFacts.of(data.validated),
             "shared": int(leaks(data.learned, data.validated).sum()),
             "split": data.learned.file is data.validated.file,
         }
+    texts = {
+        name: _templates().get_template(name).render(about) for name in ("card.md", "datasheet.md")
+    }
+    texts["figures.json"] = _figures(about)
     with locked(run.folder):
-        card, datasheet = (
-            write_atomically(
-                run.folder / name, _templates().get_template(name).render(about).encode()
-            )
-            for name in ("card.md", "datasheet.md")
+        card, datasheet, figures = (
+            write_atomically(run.folder / name, text.encode()) for name, text in texts.items()
         )
-    return card, datasheet
+    return card, datasheet, figures
 
 
 def _assessed(net: Exported, valid: Feed) -> Assessment:
     faces = np.concatenate([*valid.in_order()])
     probs = answer(net.path, faces)
-    return assess(probs, valid.votes, valid.photos, temperature=net.temperature)
+    return assess(probs, valid.labels, valid.votes, valid.photos, temperature=net.temperature)
 
 
-def _chosen(run: Run) -> dict[str, Any]:
-    """Return the fields of the recipe that have a value; of teachers, names and checksums."""
-    own = {name: value for name, value in asdict(run.recipe).items() if value not in (None, ())}
-    inner: dict[str, Any] = own.pop("augmentation")
-    if "distil" in own:
+def _figures(about: Mapping[str, Any]) -> str:
+    """Return the assessment, and of what net and faces it is, as JSON."""
+    net: Exported = about["net"]
+    told = {
+        "groupemo": __version__,
+        "net": {
+            "file": net.path.name,
+            "sha256": net.sha256,
+            "temperature": net.temperature,
+            "metadata": dict(net.metadata),
+        },
+        **{
+            name: {"file": faces.name, "sha256": faces.sha256, "faces": faces.faces}
+            for name, faces in (("learned", about["learned"]), ("validated", about["valid"]))
+        },
+        **about["assessed"].to_dict(),
+    }
+    return json.dumps(told, indent=2, allow_nan=False) + "\n"
+
+
+def _recipe(run: Run) -> dict[str, list[tuple[str, ...]]]:
+    """Return the fields that are not as by default, with their default, and those that are.
+
+    Of teachers, names and checksums; what has no value is "none" here, and left out there.
+    """
+    values, defaults = flat(run.recipe), flat(Recipe())
+    if run.recipe.distil:
         teachers = run.data["teachers"].items()
-        own["distil"] = ", ".join(f"{Path(path).name} ({sha256})" for path, sha256 in teachers)
-    return own | {f"augmentation.{name}": value for name, value in inner.items()}
+        values["distil"] = ", ".join(f"{Path(path).name} ({sha256})" for path, sha256 in teachers)
+    rows = [(name, value, defaults[name]) for name, value in values.items()]
+    return {
+        "changed": [(name, _setting(a), _setting(b)) for name, a, b in rows if a != b],
+        "unchanged": [(name, _setting(a)) for name, a, b in rows if a == b and b not in NONE],
+    }
+
+
+def _setting(value: object) -> str:
+    """Return a value as `--set` takes it."""
+    if value in NONE:
+        return "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 @cache
@@ -225,11 +264,11 @@ def _percent(share: float) -> str:
     return DASH if math.isnan(share) else f"{100 * share:.1f} %"
 
 
-def _span(figure: Figure) -> str:
+def _span(figure: Estimate) -> str:
     return DASH if math.isnan(figure.low) else f"{figure.low:.3f} to {figure.high:.3f}"
 
 
-def _figure(figure: Figure) -> str:
+def _figure(figure: Estimate) -> str:
     value = _number(figure.value)
     return value if math.isnan(figure.low) else f"{value} [{figure.low:.3f}, {figure.high:.3f}]"
 

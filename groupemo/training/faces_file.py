@@ -4,11 +4,14 @@ Conventions
 -----------
 A face is square, uint8, gray (s, s) or RGB (s, s, 3). Its votes are counts or
 shares for the seven classes in the order of `EMOTIONS`, at least one of them
-above 0. A photo is named by any text that is the same for the same photo alone;
+above 0. Its rival is the most votes that any one answer without a class got, such
+as contempt; its *label* the class with more votes than its rival and all others.
+
+A photo is named by any text that is the same for the same photo alone;
 the file keeps a number made from it, which is the same in every file. So are
 the digests of the pixels: both tell where two files hold the same face.
 
-In the file: `faces`, `votes`, `photos`, `digests`, one row a face, and
+In the file: `faces`, `votes`, `rivals`, `photos`, `digests`, one row a face, and
 `provenance` as JSON.
 """
 
@@ -19,7 +22,7 @@ import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -31,11 +34,12 @@ from numpy.typing import NDArray
 from groupemo.emotions import EMOTIONS
 from groupemo.errors import ContractError, LabelError, OptionError, OutputError
 from groupemo.files import replacing
+from groupemo.metrics.agreement import majority
 from groupemo.models.resolver import sha256_of
 
-__all__ = ["FaceBatch", "FacesFile", "leaks", "split_by_photo", "write_faces"]
+__all__ = ["FaceBatch", "FacesFile", "labels_of", "leaks", "split_by_photo", "write_faces"]
 
-FORMAT = "groupemo faces 1"
+FORMAT = "groupemo faces 2"
 CHUNK_BYTES = 2**17
 """Pixels that are compressed and read together: some 50 gray faces of 48 x 48."""
 
@@ -52,6 +56,8 @@ class FaceBatch:
         Counts or shares in the order of `EMOTIONS`; each row sums to more than 0.
     photo : np.ndarray of str, shape=(n,)
         What a face came from: the same text for the same photo alone.
+    rivals : np.ndarray, shape=(n,), float32, optional
+        The most votes that any one answer without a class got; 0 if not given.
 
     Raises
     ------
@@ -62,29 +68,56 @@ class FaceBatch:
     faces: NDArray[np.uint8]
     votes: NDArray[np.float32]
     photo: NDArray[np.str_]
+    rivals: NDArray[np.float32] = field(default_factory=lambda: np.zeros((), np.float32))
 
     def __post_init__(self) -> None:
+        n = len(self.faces)
+        rivals = np.asarray(self.rivals, np.float32)
         object.__setattr__(self, "votes", np.asarray(self.votes, np.float32))
         object.__setattr__(self, "photo", np.asarray(self.photo, np.str_))
-        n = len(self.faces)
+        object.__setattr__(self, "rivals", rivals if rivals.ndim else np.full(n, rivals))
         shape = self.faces.shape[1:]
         if self.faces.dtype != np.uint8 or shape not in {shape[:1] * 2, (*shape[:1] * 2, 3)}:
             raise ContractError(
                 f"faces have shape {self.faces.shape} and type {self.faces.dtype}: expected"
                 " (n, s, s) or (n, s, s, 3), uint8"
             )
-        if self.votes.shape != (n, len(EMOTIONS)) or self.photo.shape != (n,):
+        given = self.votes.shape, self.photo.shape, self.rivals.shape
+        if given != (expected := ((n, len(EMOTIONS)), (n,), (n,))):
             raise ContractError(
-                f"{n} faces have votes of shape {self.votes.shape} and photos of shape"
-                f" {self.photo.shape}: expected {(n, len(EMOTIONS))} and {(n,)}"
+                f"{n} faces have votes, photos and rivals of shapes {given}: expected {expected}"
             )
         good = _are_votes(self.votes)
         if not good.all():
             bad = self.votes[~good][0].tolist()
             raise ContractError(f"votes are {bad}: expected numbers from 0, one of them above 0")
+        if not _are_counts(self.rivals).all():
+            raise ContractError(f"rivals are {self.rivals.tolist()}: expected numbers from 0")
 
     def __len__(self) -> int:
         return len(self.faces)
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """What `labels_of` says of each face, shape (n,)."""
+        return labels_of(self.votes, self.rivals)
+
+
+def labels_of(votes: NDArray[np.float32], rivals: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return the class with more votes than its rival and all others, shape (n,); -1 for none.
+
+    Parameters
+    ----------
+    votes : np.ndarray, shape=(n, k)
+    rivals : np.ndarray, shape=(n,)
+
+    Examples
+    --------
+    >>> labels_of(np.array([[1, 5, 4], [1, 5, 4], [5, 5, 0]]), np.array([2, 5, 0])).tolist()
+    [1, -1, -1]
+    """
+    best = majority(np.column_stack([votes, rivals]))
+    return np.where(best < votes.shape[1], best, -1)
 
 
 def write_faces(
@@ -152,7 +185,11 @@ def write_faces(
 
 
 def _are_votes(rows: NDArray[np.float32]) -> NDArray[np.bool_]:
-    return np.asarray(np.isfinite(rows).all(1) & (rows >= 0).all(1) & rows.any(1))
+    return np.asarray(_are_counts(rows).all(1) & rows.any(1))
+
+
+def _are_counts(numbers: NDArray[np.float32]) -> NDArray[np.bool_]:
+    return np.isfinite(numbers) & (numbers >= 0)
 
 
 class _Sink(io.FileIO):
@@ -214,6 +251,7 @@ def _columns(shape: tuple[int, ...]) -> dict[str, tuple[str, tuple[int, ...]]]:
     return {
         "faces": ("u1", shape),
         "votes": ("f4", (len(EMOTIONS),)),
+        "rivals": ("f4", ()),
         "photos": ("i8", ()),
         "digests": ("S32", ()),
     }
@@ -245,6 +283,7 @@ def _append(sets: Mapping[str, h5py.Dataset], at: int, batch: FaceBatch) -> None
     rows = {
         "faces": batch.faces,
         "votes": batch.votes,
+        "rivals": batch.rivals,
         "photos": [_photo_id(name) for name in batch.photo],
         "digests": [_digest(face) for face in batch.faces],
     }
@@ -358,6 +397,11 @@ class FacesFile:
                 " file again with `groupemo prepare`"
             )
         return votes
+
+    @cached_property
+    def labels(self) -> NDArray[np.int64]:
+        """What `labels_of` says of each face, shape (n,)."""
+        return labels_of(self.votes, self._read("rivals", ()))
 
     @cached_property
     def photos(self) -> NDArray[np.int64]:

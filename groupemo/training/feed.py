@@ -54,6 +54,11 @@ class Feed:
         return self.file.votes[self.rows]
 
     @property
+    def labels(self) -> Rows:
+        """The class of each face, shape (n,); -1 where the votes have no majority."""
+        return self.file.labels[self.rows]
+
+    @property
     def photos(self) -> Rows:
         """Which photo each face came from, shape (n,)."""
         return self.file.photos[self.rows]

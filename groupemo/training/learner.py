@@ -84,7 +84,7 @@ class Learner:
         loss = total.item() / self.steps
         valid = self.data.validated
         probs = predict(self.averaged.module, valid, flip=self.recipe.flip_valid)
-        told = judge(probs, valid.votes)
+        told = judge(probs, valid.labels, valid.votes)
         if not math.isfinite(loss + told["loss"]):
             raise OptionError(
                 f"lr is {self.recipe.lr:g}: the loss was {loss} in epoch {number}: try a lower lr,"

@@ -1,9 +1,10 @@
 """A trained net as one ONNX file that says what it is, held to the net it was made of.
 
 The file takes `input`, faces as floats from 0 to 1, shape (n, c, s, s), and gives
-`probs`, shape (n, k): softmax and temperature are inside, and `n` is free. Its
-metadata name classes, side, colour, temperature and groupemo's version. Beside it
-stands its description as TOML, so that the backend `onnx:model=FILE` takes it as it is.
+`probs`, shape (n, k): softmax, temperature and, where asked for, the mean over a face
+and its mirror are inside, and `n` is free. Its metadata name classes, side, colour,
+temperature, flip and groupemo's version. Beside it stands its description as TOML, so
+that the backend `onnx:model=FILE` takes it as it is.
 
 Precisions
 ----------
@@ -49,6 +50,7 @@ from groupemo.models.pytorch import forget_origin, quiet
 from groupemo.models.session import open_session
 from groupemo.models.session import run as run_session
 from groupemo.training.feed import as_input
+from groupemo.training.validation import logits_of
 
 __all__ = [
     "PRECISIONS",
@@ -132,6 +134,7 @@ def export(
     classes: Sequence[str] = EMOTIONS,
     precision: Precision = "float32",
     temperature: float = 1.0,
+    flip: bool = False,
     faces: NDArray[np.uint8] | None = None,
     labels: NDArray[np.int64] | None = None,
     calibration_faces: NDArray[np.uint8] | None = None,
@@ -156,6 +159,8 @@ def export(
     temperature : float
         Divides the logits (Guo et al., "On Calibration of Modern Neural Networks",
         ICML 2017).
+    flip : bool
+        Whether logits are the mean over a face and its mirror, at twice the time a face.
     faces : np.ndarray, shape=(m, side, side) or (m, side, side, 3), uint8, optional
         What PyTorch and the file are compared on, ten at least; noise if not given.
     labels : np.ndarray, shape=(m,), optional
@@ -191,7 +196,7 @@ def export(
         square=square,
     )
     _check(precision, temperature, calibration_faces)
-    whole = _WithSoftmax(copy.deepcopy(net).cpu(), temperature).eval()
+    whole = _Whole(copy.deepcopy(net).cpu(), temperature, flip).eval()
     model = _traced(whole, (channels, side, side), len(about.classes), target)
     if precision == "float16":
         _halve_weights(model)
@@ -202,6 +207,7 @@ def export(
         "side": str(side),
         "color": about.color,
         "temperature": repr(float(temperature)),
+        "flip": str(flip).lower(),
         "precision": precision,
         "groupemo": __version__,
         **(metadata or {}),
@@ -234,16 +240,17 @@ def answer(path: str | Path, faces: NDArray[np.uint8]) -> Floats:
     return _in_batches(lambda inputs: run_session(session, inputs.numpy())[0], faces)
 
 
-class _WithSoftmax(torch.nn.Module):
+class _Whole(torch.nn.Module):
     """A net of logits, with what makes them probabilities."""
 
-    def __init__(self, net: torch.nn.Module, temperature: float) -> None:
+    def __init__(self, net: torch.nn.Module, temperature: float, flip: bool) -> None:
         super().__init__()
         self.net = net
         self.temperature = temperature
+        self.flip = flip
 
     def forward(self, faces: torch.Tensor) -> torch.Tensor:
-        logits = self.net(faces)
+        logits = logits_of(self.net, faces, flip=self.flip)
         if self.temperature != 1:
             logits = logits / self.temperature
         return torch.softmax(logits, dim=1)
@@ -361,7 +368,7 @@ def _tell(model: onnx.ModelProto, metadata: Mapping[str, str]) -> None:
 
 
 def _compared(
-    net: _WithSoftmax,
+    net: _Whole,
     data: bytes,
     faces: NDArray[np.uint8],
     labels: NDArray[np.int64],

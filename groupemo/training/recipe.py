@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from groupemo.errors import OptionError
 
-__all__ = ["Augmentation", "Recipe"]
+__all__ = ["Augmentation", "Recipe", "flat"]
 
 
 def _number(default: float | None, low: float, high: float, kind: type = float) -> Any:
@@ -134,7 +134,8 @@ class Recipe:
     valid_share : float
         The part kept for validation, by photo, where no faces are given for it.
     flip_valid : bool
-        Whether a validated face's answer is the mean of its own and its mirror's.
+        Whether a face's answer is the mean of its own and its mirror's: where the net
+        is validated, and in the exported net.
     patience : int, optional
         Epochs without a better validation loss after which training stops early;
         None for never.
@@ -244,7 +245,7 @@ class Recipe:
 
     def differences(self, other: Recipe) -> list[str]:
         """Return "lr is 0.002, there 0.01" for each field the other has another value in."""
-        mine, others = _flat(self), _flat(other)
+        mine, others = flat(self), flat(other)
         return [
             f"{name} is {value!r}, there {others[name]!r}"
             for name, value in mine.items()
@@ -252,7 +253,8 @@ class Recipe:
         ]
 
 
-def _flat(recipe: Recipe) -> dict[str, object]:
+def flat(recipe: Recipe) -> dict[str, object]:
+    """Return every field's value by its name; "augmentation.rotation" is one of `augmentation`."""
     values = {name: value for name, value in vars(recipe).items() if name != "augmentation"}
     return values | {f"augmentation.{name}": v for name, v in vars(recipe.augmentation).items()}
 

@@ -112,16 +112,18 @@ class Run:
         if not self.history:
             raise ModelError(f"{self.folder}: no epoch is done: give the training's command again")
         path = self.folder / "best.pt"
-        kept = checkpoints.load(path)
         faces = self.data["faces"]
         net = new_net(
             self.recipe, side=faces["side"], channels=faces["channels"], mean=0.5, std=0.25
         )
         try:
+            kept = checkpoints.load(path)
             net.load_state_dict(kept["net"])
-        except (AttributeError, KeyError, RuntimeError, TypeError) as error:
-            reason = shorten(str(error), 160, placeholder=" ...")
-            raise ModelError(f"{path}: not the net of this training: {reason}") from error
+        except (AttributeError, KeyError, ModelError, RuntimeError, TypeError) as error:
+            reason = shorten(str(error).removeprefix(f"{path}: "), 160, placeholder=" ...")
+            raise ModelError(
+                f"{path}: not the net of this training ({reason}): {self._remedy()}"
+            ) from error
         if kept.get("epoch") != self.best_epoch:
             raise ModelError(
                 f"{path}: of epoch {kept.get('epoch')}, but of those in history.csv"
@@ -129,6 +131,16 @@ class Run:
                 " wait for it, or give its command again"
             )
         return net.eval()
+
+    def _remedy(self) -> str:
+        """Say how to come by the net of the best epoch where best.pt is lost."""
+        again = "give the training's command again"
+        if self.best_epoch == len(self.history) or not (self.folder / "last.pt").exists():
+            return again
+        return (
+            f"epoch {self.best_epoch} is past, and its net kept nowhere else: remove last.pt, too,"
+            f" and {again}, to begin anew"
+        )
 
     def begin(self) -> None:
         """Write the recipe and the data; refuse a folder that holds another run.

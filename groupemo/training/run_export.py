@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groupemo.errors import OptionError
-from groupemo.metrics.agreement import majority
 from groupemo.metrics.answers import Answers
 from groupemo.metrics.scaling import TEMPERATURES, fit_scaling
 from groupemo.training.data import Data
@@ -37,10 +36,11 @@ def export_run(
     run : Run
         Its files of faces have to be where they were.
     precision : {"float32", "float16", "int8"}
-        Of `net.onnx`; for "int8" that is float32, and `net.int8.onnx` stands beside it.
+        Of `net.onnx`; for "int8" that is float32, and `net.int8.onnx` stands beside it,
+        which is removed otherwise: one of an earlier export may be of another epoch.
     temperature : float, optional
         If not given, the one that makes the cross-entropy of the validated faces with a
-        majority least (`groupemo.metrics.scaling`); 1 where there is none, or none is
+        label least (`groupemo.metrics.scaling`); 1 where there is none, or none is
         best, as where all answers are right.
     licence : str
         The terms of the net, written into the file.
@@ -48,7 +48,7 @@ def export_run(
     Returns
     -------
     tuple of Exported
-        One a file; compared, and judged against majorities, on the validated faces.
+        One a file; compared, and judged against labels, on the validated faces.
 
     Raises
     ------
@@ -64,7 +64,8 @@ def export_run(
         stack.enter_context(locked(run.folder))
         data = Data.of_run(stack, run)
         net, learned, valid = run.load_net(), data.learned, data.validated
-        labels, made = majority(valid.votes), learned.file.provenance.get("options", {})
+        labels, made = valid.labels, learned.file.provenance.get("options", {})
+        flip = run.recipe.flip_valid
         metadata = {
             "architecture": run.recipe.architecture,
             "seed": str(run.recipe.seed),
@@ -73,12 +74,13 @@ def export_run(
             "licence": licence,
         }
         if temperature is None:
-            temperature = _fitted(predict(net, valid), labels)
+            temperature = _fitted(predict(net, valid, flip=flip), labels)
             metadata["temperature_fitted_on_sha256"] = valid.file.sha256
         options = {
             "side": valid.file.side,
             "channels": valid.file.channels,
             "temperature": temperature,
+            "flip": flip,
             "faces": np.concatenate([*valid.in_order()]),
             "labels": labels,
             "margin": made.get("margin", 0.0),
@@ -87,11 +89,14 @@ def export_run(
         }
         plain: Precision = "float32" if precision == "int8" else precision
         files = [export(net, run.folder / "net.onnx", precision=plain, **options)]
+        path = run.folder / "net.int8.onnx"
         if precision == "int8":
             shuffled = np.random.default_rng(run.recipe.seed).permutation(learned.rows)
             sample = learned.file.read(np.sort(shuffled[:CALIBRATION_FACES]))
-            path = run.folder / "net.int8.onnx"
             files.append(export(net, path, precision="int8", calibration_faces=sample, **options))
+        else:
+            for stale in (path, path.with_suffix(".toml")):
+                stale.unlink(missing_ok=True)
     return tuple(files)
 
 

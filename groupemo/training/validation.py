@@ -7,15 +7,32 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from groupemo.metrics import probabilistic
-from groupemo.metrics.agreement import majority
-from groupemo.metrics.answers import Answers
-from groupemo.metrics.calibration import expected_calibration_error
-from groupemo.metrics.classification import accuracy, balanced_accuracy
-from groupemo.metrics.tally import Tally
+from groupemo.figures import FIGURES
+from groupemo.training.assessment import GivenFaces
 from groupemo.training.feed import Feed, as_input
 
-__all__ = ["judge", "predict"]
+__all__ = ["judge", "logits_of", "predict"]
+
+JUDGED = {
+    "loss": "matched_soft_cross_entropy",
+    "accuracy": "matched_accuracy",
+    "uar": "matched_balanced_accuracy",
+    "ece": "matched_ece",
+}
+
+
+def logits_of(net: nn.Module, inputs: torch.Tensor, *, flip: bool) -> torch.Tensor:
+    """Return a net's logits, shape (n, k): with `flip` the mean over each input and its mirror.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+    inputs : torch.Tensor, shape=(n, c, s, s)
+    flip : bool
+    """
+    seen = torch.cat([inputs, inputs.flip(3)]) if flip else inputs
+    logits: torch.Tensor = net(seen)
+    return logits.reshape(2, -1, logits.shape[1]).mean(0) if flip else logits
 
 
 @torch.no_grad()
@@ -28,45 +45,36 @@ def predict(net: nn.Module, feed: Feed, *, flip: bool = False) -> NDArray[np.flo
         In eval mode; returns logits.
     feed : Feed
     flip : bool
-        Whether to average each face's answer with that for its mirror image.
+        See `logits_of`.
     """
     device = next(net.parameters()).device
     rows = []
     for faces in feed.in_order():
         inputs = as_input(faces, device).contiguous(memory_format=torch.channels_last)
-        probs = net(inputs).softmax(1)
-        if flip:
-            probs = (probs + net(inputs.flip(3)).softmax(1)) / 2
+        probs = logits_of(net, inputs, flip=flip).softmax(1)
         rows.append(probs.double().cpu().numpy())
     return np.concatenate(rows)
 
 
-def judge(probs: NDArray[np.float64], votes: NDArray[np.float32]) -> dict[str, float]:
+def judge(
+    probs: NDArray[np.float64], labels: NDArray[np.int64], votes: NDArray[np.float32]
+) -> dict[str, float]:
     """Return how right probabilities are.
 
     Parameters
     ----------
     probs, votes : np.ndarray, shape=(n, 7)
+    labels : np.ndarray, shape=(n,)
+        -1 for none.
 
     Returns
     -------
     dict
         "loss", cross-entropy against the shares of votes, nats, over all faces; over
-        those whose majority is unique "accuracy", "uar" (the mean recall of the
-        classes that occur) and "ece" (expected calibration error, 15 bins). NaN
-        where there is no such face.
+        those with a label "accuracy", "uar" (the mean recall of the classes that
+        occur) and "ece" (expected calibration error, 15 bins). NaN where there is
+        no such face.
     """
-    labels = majority(votes)
-    known = labels >= 0
-    probs_known, labels_known = probs[known], labels[known]
-    k = votes.shape[1]
-    counts = np.zeros((k + 2, k + 2), np.int64)
-    np.add.at(counts, (labels_known, probs_known.argmax(1)), 1)
-    tally = Tally(counts)
-    answers = Answers(np.zeros(len(labels_known), np.int64), 1, labels_known, probs_known)
-    return {
-        "loss": float(probabilistic.soft_cross_entropy(probs, votes.astype(np.float64)).mean()),
-        "accuracy": float(accuracy(tally, "matched")),
-        "uar": float(balanced_accuracy(tally, "matched")),
-        "ece": float(expected_calibration_error(answers, np.ones((1, 1)))[0]),
-    }
+    one_photo = np.zeros(len(labels), np.int64)
+    faces = GivenFaces(labels, probs, votes, one_photo, 1)
+    return {name: faces.estimate(FIGURES[figure]).value for name, figure in JUDGED.items()}

@@ -32,7 +32,6 @@ from groupemo.crops import gray as to_gray
 from groupemo.emotions import EMOTIONS
 from groupemo.errors import LabelError, OptionError
 from groupemo.labels import REQUIRED
-from groupemo.metrics.agreement import majority
 from groupemo.training.faces_file import FaceBatch
 from groupemo.training.sources._record import Record, SourceFace
 from groupemo.training.sources._table import columns_of
@@ -127,7 +126,7 @@ def read_source(
     batches : iterator of FaceBatch
     provenance : dict
         Sources with checksums and terms, options, version of groupemo; then the
-        counts `faces`, `classes` (by the largest vote) and `left_out` (by reason)
+        counts `faces`, `classes` (by their labels) and `left_out` (by reason)
         and `failures`, photos that could not be read. Complete when the batches
         are at their end.
 
@@ -144,7 +143,8 @@ def read_source(
     Notes
     -----
     Votes for contempt, unknown and not a face have no class: where they are half
-    of a face's votes or more, the face is left out and counted.
+    of a face's votes or more, the face is left out and counted. Elsewhere the most
+    of them is the face's rival, and no label stands against it.
     """
     source = Path(path)
     kind = _kind_of(source)
@@ -194,11 +194,11 @@ def _batches(
     path: Path, faces: Iterator[SourceFace], side: int, gray: bool, provenance: dict[str, Any]
 ) -> Iterator[FaceBatch]:
     shaped = (face._replace(picture=_shaped(face.picture, side, gray)) for face in faces)
-    words = np.array([*EMOTIONS, "tied"])  # the last one where there is no majority: -1
+    words = np.array([*EMOTIONS, "no majority"])  # the last one where there is no label: -1
     classes = Counter(dict.fromkeys(words.tolist(), 0))
     while some := list(islice(shaped, BATCH)):
         batch = FaceBatch(*map(np.array, zip(*some, strict=True)))
-        classes.update(words[majority(batch.votes)].tolist())
+        classes.update(words[batch.labels].tolist())
         provenance["faces"] += len(batch)
         provenance["classes"] = dict(classes)
         yield batch

@@ -14,18 +14,27 @@ from groupemo.crops import Image
 from groupemo.emotions import CONTEMPT, EMOTIONS, parse_emotion
 from groupemo.models.resolver import sha256_of
 
-__all__ = ["Answer", "Record", "SourceFace", "one_vote"]
+__all__ = ["Answer", "Ballot", "Record", "SourceFace", "one_vote"]
 
-Answer = NDArray[np.float32] | str
-"""A face's votes, shape (7,), or why it is left out."""
+
+class Ballot(NamedTuple):
+    """A face's votes, shape (7,), and the most that any one answer without a class got."""
+
+    votes: NDArray[np.float32]
+    rival: float = 0.0
+
+
+Answer = Ballot | str
+"""A face's votes, or why it is left out."""
 
 
 class SourceFace(NamedTuple):
-    """One face of any size, gray or RGB; its votes, shape (7,); and what it came from."""
+    """One face of any size, gray or RGB; its votes, shape (7,); what it came from; its rival."""
 
     picture: Image
     votes: NDArray[np.float32]
     photo: str
+    rival: float = 0.0
 
 
 @dataclass
@@ -74,4 +83,4 @@ def one_vote(word: str) -> Answer:
     emotion = numbers.get(word.strip()) or parse_emotion(word)
     if emotion == CONTEMPT:
         return CONTEMPT
-    return np.array([emotion == each for each in EMOTIONS], np.float32)
+    return Ballot(np.array([emotion == each for each in EMOTIONS], np.float32))

@@ -6,6 +6,7 @@ the MIT licence. See `groupemo.training.sources` for the papers.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from groupemo.crops import Image
 from groupemo.errors import LabelError, OptionError
 from groupemo.images import SUFFIXES, read_photo
-from groupemo.training.sources._record import Answer, Record, SourceFace, one_vote
+from groupemo.training.sources._record import Answer, Ballot, Record, SourceFace, one_vote
 from groupemo.training.sources._table import (
     columns_of,
     line_of,
@@ -60,17 +61,23 @@ def read_fer2013(
     ballots = None if votes is None else _Ballots(Path(votes))
     if ballots:
         record.add_source(ballots.path, TERMS_VOTES)
-    seen = 0
-    for part in table_parts(path, ROWS):
-        seen += len(part)
+    seen, parts = 0, Counter[str]()
+    for rows in table_parts(path, ROWS):
+        seen += len(rows)
         if ballots:
-            ballots.check_usage(path, part)
-        mine = part if split == "all" else part[_usage(part) == split]
-        answers = ballots.answers(mine) if ballots else _own_labels(path, mine, "emotion")
-        names = (f"{sha256}, row {row}" for row in mine.index)
-        yield from _answered(_pictures(path, mine["pixels"]), answers, names, record)
+            ballots.check_usage(path, rows)
+        if split != "all":
+            usage = _usage(rows)
+            parts.update(usage)
+            rows = rows[usage == split]
+        answers = ballots.answers(rows) if ballots else _own_labels(path, rows, "emotion")
+        names = (f"{sha256}, row {row}" for row in rows.index)
+        yield from _answered(_pictures(path, rows["pixels"]), answers, names, record)
     if ballots:
         ballots.check_number(path, seen)
+    if parts and not parts[split]:
+        told = ", ".join(f"{name!r} with {faces} faces" for name, faces in parts.items())
+        raise LabelError(f"{path}: has no part {split!r} in its column Usage, but {told}")
 
 
 def read_sheet(
@@ -166,7 +173,7 @@ def _judged(ballot: NDArray[np.int64]) -> Answer:
     if not total:
         return "no vote"
     if 2 * classless.sum() < total:
-        return ballot[: len(CLASSES)].astype(np.float32)
+        return Ballot(ballot[: len(CLASSES)].astype(np.float32), float(classless.max()))
     half = [name for name, votes in zip(CLASSLESS, classless, strict=True) if 2 * votes >= total]
     return half[0] if half else f"{', '.join(CLASSLESS)} together"
 
@@ -179,7 +186,7 @@ def _answered(
         if isinstance(answer, str):
             record.leave_out(answer)
         else:
-            yield SourceFace(picture, answer, name)
+            yield SourceFace(picture, answer.votes, name, answer.rival)
 
 
 def _pictures(path: Path, pixels: pd.Series) -> NDArray[np.uint8]:

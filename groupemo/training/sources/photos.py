@@ -32,7 +32,7 @@ def read_folder(path: Path, record: Record) -> Iterator[SourceFace]:
         if isinstance(answer, str):
             record.leave_out(answer)
         else:
-            yield SourceFace(image, answer, sha256)
+            yield SourceFace(image, answer.votes, sha256)
 
 
 def read_labelled(
