@@ -38,7 +38,7 @@ class Guard:
 
     Parameters
     ----------
-    app : ASGI application
+    site : ASGI application
         What is guarded.
     token : str
         Has to be sent as `Authorization: Bearer TOKEN`.
@@ -46,8 +46,8 @@ class Guard:
         The port of the server, part of the one address it answers to.
     """
 
-    def __init__(self, app: ASGIApp, token: str, port: int) -> None:
-        self._app = app
+    def __init__(self, site: ASGIApp, token: str, port: int) -> None:
+        self.site = site
         self._expected = f"Bearer {token}".encode()
         self._hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")}
 
@@ -62,7 +62,7 @@ class Guard:
             await send(message)
 
         refusal = self._refusal(scope["path"], Headers(scope=scope))
-        await (refusal or self._app)(scope, receive, guarded)
+        await (refusal or self.site)(scope, receive, guarded)
 
     def _refusal(self, path: str, headers: Headers) -> JSONResponse | None:
         """Return the answer to a request that is none of ours, or None."""

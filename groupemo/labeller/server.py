@@ -34,7 +34,7 @@ from groupemo.labeller.security import PAGE, PAGE_FILES, Guard
 if TYPE_CHECKING:
     from groupemo.labeller.desk import Desk
 
-__all__ = ["make_app"]
+__all__ = ["make_app", "page_files"]
 
 MOST_BYTES = 32_000_000
 """Of a message: a label file of hundreds of thousands of faces may be sent to be imported."""
@@ -47,6 +47,9 @@ CLOSING = {"Connection": "close"}
 
 SIDES = range(16, 16_385)
 """Pixels a side of the pictures that may be asked for."""
+
+FAR = 1e6
+"""Pixels; there is no photo as wide."""
 
 KINDS = {
     ".html": "text/html",
@@ -70,7 +73,7 @@ def make_app(desk: Desk, token: str, port: int) -> Guard:
         Where it is served, on the loopback address.
     """
     pictures = Pictures(desk.photos)
-    page = _page()
+    page = page_files()
 
     def page_file(request: Request) -> Response:
         name = request.path_params.get("name", "index.html")
@@ -101,7 +104,7 @@ def make_app(desk: Desk, token: str, port: int) -> Guard:
     return Guard(site, token, port)
 
 
-def _page() -> dict[str, bytes]:
+def page_files() -> dict[str, bytes]:
     """Return the files the page is made of, by their path below its folder."""
     folder = Path(__file__).with_name("page")
     found = (path for path in folder.rglob("*") if path.suffix in KINDS)
@@ -164,10 +167,12 @@ def _side(request: Request) -> int:
 
 def _box(request: Request) -> list[float]:
     try:
-        x1, y1, x2, y2 = map(_finite, request.query_params.get("box", "").split(","))
-    except ValueError as error:
-        raise HTTPException(400, "box: expected x1,y1,x2,y2 in pixels") from error
-    return [x1, y1, x2, y2]
+        box = [float(text) for text in request.query_params.get("box", "").split(",")]
+    except ValueError:
+        box = []
+    if len(box) != 4 or not all(abs(value) < FAR for value in box):
+        raise HTTPException(400, "box: expected x1,y1,x2,y2 in pixels")
+    return box
 
 
 def _jpeg(picture: bytes) -> Response:

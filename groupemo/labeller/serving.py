@@ -24,7 +24,7 @@ from groupemo.labeller.server import make_app
 if TYPE_CHECKING:
     from groupemo.labeller.desk import Desk
 
-__all__ = ["Server", "serve"]
+__all__ = ["Server", "listen", "serve"]
 
 LOOPBACK = "127.0.0.1"
 
@@ -72,7 +72,7 @@ def serve(
     OptionError
         If the port is none, or is taken.
     """
-    with _listen(desk.labels, port) as listener:
+    with listen(desk.labels, port) as listener:
         token, port = secrets.token_urlsafe(24), listener.getsockname()[1]
         address = f"http://{LOOPBACK}:{port}/#{token}"
         say(f"labelling at {address}\nCtrl-C ends it")
@@ -132,16 +132,16 @@ class _Protocol(H11Protocol):
             self.transport.close()
 
 
-def _listen(labels: Path, port: int | None) -> socket.socket:
-    """Return a socket that listens on the loopback address."""
+def listen(labels: Path, port: int | None = None) -> socket.socket:
+    """Return a socket that listens on the loopback address; see `serve` for the port."""
     if port is not None:
         try:
+            if port not in range(1, 65_536):
+                raise OSError("not a number from 1 to 65535")
             return socket.create_server((LOOPBACK, port))
-        except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise OptionError(
-                f"port {port}: {reason}: give another, or none for one that is free"
-            ) from error
+        except OSError as error:
+            reason = error.strerror or error
+            raise OptionError(f"port {port}: {reason}: give another, or none at all") from error
     own = PORTS[zlib.crc32(os.fsencode(labels.absolute())) % len(PORTS)]
     try:
         return socket.create_server((LOOPBACK, own))
