@@ -2,6 +2,7 @@
 # ruff: noqa: E402
 
 import itertools
+import json
 import math
 import re
 
@@ -48,9 +49,7 @@ def answers():
 @pytest.fixture(scope="module")
 def assessed(answers):
     logits, votes = answers
-    return assess(
-        softmax(logits / 2), labels_of(votes), votes, np.arange(400), temperature=2.0
-    )
+    return assess(softmax(logits / 2), labels_of(votes), votes, np.arange(400), temperature=2.0)
 
 
 def labels_of(votes):
@@ -199,7 +198,7 @@ def run(tmp_path_factory, shallow_nets):
     folder = tmp_path_factory.mktemp("card")
     faces = made_faces(folder / "faces.h5", 240, 1, "none", "a FER2013 CSV")
     valid = made_faces(folder / "valid.h5", 90, 2)
-    recipe = Recipe(epochs=6, batch=32, width=0.34, lr=0.02, ema=0.8, threads=1)
+    recipe = Recipe(epochs=6, batch=32, width=0.34, lr=0.02, ema=0.8, flip_valid=True, threads=1)
     return train(faces, valid=valid, recipe=recipe, out=folder / "first")
 
 
@@ -238,8 +237,9 @@ def test_the_fitted_temperature_is_better_than_others(run, files):
         faces, votes = valid.faces[()], valid.votes
     labels = votes.argmax(axis=1)
     net, rows = run.load_net(), np.arange(len(labels))
-    with torch.no_grad():
-        logits = net(torch.from_numpy(faces[:, None] / np.float32(255))).double().numpy()
+    inputs = torch.from_numpy(faces[:, None] / np.float32(255))
+    with torch.no_grad():  # the recipe's flip_valid: of the face and its mirror
+        logits = ((net(inputs) + net(inputs.flip(3))) / 2).double().numpy()
     costs = [
         -np.log(probs[rows, labels]).mean()
         for probs in (
@@ -282,6 +282,42 @@ def test_the_cards_figures_are_those_of_the_file(run, files, cards):
     assert "over the 45 photos" in card
     assert "0 of these 90 faces have the pixels" in sheet
     assert run.data["faces"]["sha256"] in sheet
+
+
+def test_the_figures_are_there_for_programs(run, files, cards):
+    card, _, figures = cards
+    told = json.loads(figures)
+    assert (told["net"]["sha256"], told["net"]["file"]) == (files[0].sha256, "net.onnx")
+    assert (told["net"]["temperature"], told["net"]["metadata"]["flip"]) == (
+        files[0].temperature,
+        "true",
+    )
+    for name, part in (("learned", "faces"), ("validated", "valid")):
+        assert told[name]["sha256"] == run.data[part]["sha256"]
+        assert told[name]["faces"] == run.data[part]["faces"]
+    accuracy = told["figures"]["matched_accuracy"]
+    value, interval, n = row_of(card, "accuracy")[1:]
+    assert (f"{accuracy['value']:.3f}", f"{accuracy['n']}") == (value, n)
+    assert f"{accuracy['low']:.3f} to {accuracy['high']:.3f}" == interval
+    confusion = np.array(told["confusion"])
+    for at, name in enumerate(EMOTIONS):
+        assert told["classes"][name]["recall"]["n"] == confusion[at].sum()
+    assert np.trace(confusion) / confusion.sum() == accuracy["value"]
+
+
+def test_what_is_undefined_is_null():
+    nothing = assess(np.full((2, K), 1 / K), np.full(2, -1), np.ones((2, K)), np.arange(2))
+    told = json.loads(json.dumps(nothing.to_dict(), allow_nan=False))
+    assert told["figures"]["matched_accuracy"] == {"value": None, "low": None, "high": None, "n": 0}
+    assert told["threshold"] is None
+
+
+def test_the_recipe_says_first_what_it_changes(cards):
+    changed, rest = cards[0].split("What its recipe changes:")[1].split("The rest of the recipe")
+    assert row_of(changed, "`flip_valid`")[1:] == ["true", "false"]
+    assert row_of(changed, "`width`")[1:] == ["0.34", "none"]
+    assert "`lr`" not in rest
+    assert "| `mixup` | 0.0 |" in rest
 
 
 def test_the_cards_say_what_the_net_is_not_for(cards):
@@ -333,6 +369,7 @@ def test_the_command_exports_and_says_what_it_cost(run, cards):
     assert "float16" in result.stdout
     assert str(run.folder / "card.md") in result.stdout.replace("\n", "")
     assert Run.open(run.folder).best_epoch == run.best_epoch
+    assert not [*run.folder.glob("net.int8.*")]  # it was of another export
     wrong = CliRunner().invoke(app, ["export", str(run.folder), "--precision", "int2"])
     assert wrong.exit_code == 1
     assert "expected one of float32, float16, int8" in wrong.stderr

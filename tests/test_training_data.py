@@ -1,11 +1,13 @@
 """Faces to train on: the file they are kept in, and the sources they are read from."""
 
+import runpy
 import weakref
 import zipfile
 
 import h5py
 import numpy as np
 import pytest
+from conftest import ROOT
 from PIL import Image
 
 from groupemo import EMOTIONS, save_labels
@@ -13,7 +15,13 @@ from groupemo.crops import crop, gray
 from groupemo.errors import ContractError, LabelError, OptionError, OutputError, PhotoError
 from groupemo.faces import Faces
 from groupemo.labels import IGNORE, UNSURE, LabelledFaces, Labels
-from groupemo.training.faces_file import FaceBatch, FacesFile, leaks, split_by_photo, write_faces
+from groupemo.training.faces_file import (
+    FaceBatch,
+    FacesFile,
+    leaks,
+    split_by_photo,
+    write_faces,
+)
 from groupemo.training.sources import read_source
 
 HAPPY, SAD, SURPRISE, NEUTRAL = map(EMOTIONS.index, ["happy", "sad", "surprise", "neutral"])
@@ -62,6 +70,15 @@ def test_what_was_written_is_read_back(tmp_path):
         assert file.provenance == {"from": "x"}
         assert len(set(file.photos)) == len(set(file.digests)) == 7
         assert len(file.sha256) == 64
+
+
+def test_a_label_has_more_votes_than_all_others_and_the_rival(tmp_path):
+    votes = [[0, 0, 0, 4, 0, 0, 2]] * 3 + [[0, 0, 0, 3, 0, 0, 3]]
+    some = FaceBatch(batch().faces, votes, ["a"] * 4, [3, 4, 5, 0])
+    assert some.labels.tolist() == [HAPPY, -1, -1, -1]
+    with FacesFile(written(tmp_path / "f.h5", some)) as file:
+        assert file.labels.tolist() == [HAPPY, -1, -1, -1]
+    assert FaceBatch(some.faces, votes, some.photo).labels.tolist() == [HAPPY] * 3 + [-1]
 
 
 def test_faces_may_be_rgb(tmp_path):
@@ -156,6 +173,14 @@ def test_a_batch_that_is_none_is_refused(faces, votes, said):
         FaceBatch(faces, votes, ["a"])
 
 
+@pytest.mark.parametrize(
+    ("rivals", "said"), [([1.0], r"\(1,\)"), ([1, -1], "from 0"), ([1, np.nan], "from 0")]
+)
+def test_rivals_that_are_none_are_refused(rivals, said):
+    with pytest.raises(ContractError, match=said):
+        FaceBatch(np.zeros((2, 4, 4), np.uint8), one_hot(0, 1), ["a", "b"], rivals)
+
+
 def test_a_file_that_is_none_is_refused(tmp_path):
     with pytest.raises(LabelError, match="no such file"):
         FacesFile(tmp_path / "none.h5")
@@ -178,6 +203,7 @@ def test_a_file_that_is_none_is_refused(tmp_path):
     "change",
     [
         lambda file: file.pop("votes"),
+        lambda file: file.pop("rivals"),
         lambda file: file.pop("provenance"),
         lambda file: file.attrs.pop("mean"),
         lambda file: file.attrs.update(mean=np.nan),
@@ -186,6 +212,7 @@ def test_a_file_that_is_none_is_refused(tmp_path):
         lambda file: file.attrs.update(channels=7),
         lambda file: file.attrs.update(classes=3),
         lambda file: file.attrs.update(format=[1, 2]),
+        lambda file: file.attrs.update(format="groupemo faces 1"),
         lambda file: file["photos"].resize(3, axis=0),
         lambda file: [file[name].resize(0, axis=0) for name in ("faces", "votes")],
     ],
@@ -313,6 +340,12 @@ def test_fer2013_trains_on_its_training_part(tmp_path, fer2013):
 def test_fer2013_has_other_parts(tmp_path, fer2013, split, seeds):
     with prepared(tmp_path / "f.h5", fer2013, split=split) as file:
         np.testing.assert_array_equal(file.faces, [pixels(seed) for seed in seeds])
+
+
+def test_a_part_that_is_not_there_is_named_with_those_that_are(tmp_path, fer2013):
+    fer2013.write_text(fer2013.read_text().replace("PrivateTest", "PublicTest"))
+    with pytest.raises(LabelError, match=r"no part 'privatetest' .* 'publictest' with 3 faces$"):
+        prepared(tmp_path / "f.h5", fer2013, split="privatetest")
 
 
 def test_parts_of_fer2013_share_no_photo(tmp_path, fer2013):
@@ -453,6 +486,16 @@ def test_a_sheet_gives_cells_with_votes(tmp_path, sheet):
         np.testing.assert_array_equal(file.faces, [pixels(1), pixels(3)])
         assert file.votes.tolist() == [[0, 0, 0, 10, 0, 0, 0], [0, 0, 8, 0, 0, 2, 0]]
         assert file.provenance["left_out"] == {"also in the training part": 1, "unknown": 1}
+
+
+def test_a_face_that_may_as_well_have_no_class_has_no_label(tmp_path, sheet):
+    text = sheet.read_text()
+    for contempt, label in [("3,1,0", HAPPY), ("4,0,0", -1)]:
+        sheet.write_text(text.replace("0,10,0,0,0,0,0,0,0,0", f"0,4,0,0,2,0,0,{contempt}"))
+        with prepared(tmp_path / "f.h5", sheet) as file:
+            assert file.votes[0].tolist() == [2, 0, 0, 4, 0, 0, 0]
+            assert file.labels[0] == label
+            assert file.provenance["classes"]["no majority"] == (label < 0)
 
 
 def test_a_sheet_gives_its_own_labels_and_what_leaked(tmp_path, sheet):
@@ -625,6 +668,20 @@ def test_the_public_test_sheet(tmp_path, shared_data):
         assert file.provenance["left_out"]["also in the training part"] == 279
         train, valid = split_by_photo(file, 0.1, 0)
         assert not set(file.digests[train]) & set(file.digests[valid])
+
+
+@pytest.mark.data
+def test_labels_are_those_of_the_benchmarks(tmp_path, shared_data):
+    """Of 3,113 faces they count, one is left out here: half of its votes are for no class."""
+    benchmark = runpy.run_path(str(ROOT / "benchmarks" / "backends.py"))
+    table, cells = benchmark["read_sheet"](shared_data / "fer2013")
+    counted = benchmark["majority"](table)
+    with prepared(tmp_path / "f.h5", shared_data / "fer2013" / "public_test.csv") as file:
+        label = {face.tobytes(): at for face, at in zip(file.read(), file.labels, strict=True)}
+        here = np.array([cell.tobytes() in label for cell in cells])
+        given = [label[cell.tobytes()] for cell in cells[here]]
+    np.testing.assert_array_equal(given, counted[here])
+    assert ((counted >= 0).sum(), (counted[~here] >= 0).sum()) == (3113, 1)
 
 
 @pytest.mark.data

@@ -105,7 +105,8 @@ def test_the_file_says_what_it_is_and_nothing_of_where_it_was_made(exported):
     onnx.checker.check_model(model, full_check=True)
     assert {each.key: each.value for each in model.metadata_props} == {
         "classes": ",".join(EMOTIONS), "side": "16", "color": "gray", "temperature": "1.7",
-        "flip": "false", "precision": "float32", "groupemo": __version__, "seed": "3", "licence": "MIT",
+        "flip": "false", "precision": "float32", "groupemo": __version__, "seed": "3",
+        "licence": "MIT",
     }  # fmt: skip
     data = exported.path.read_bytes()
     assert b"stack_trace" not in data
@@ -191,6 +192,27 @@ def test_whole_numbers_leave_the_end_of_the_net_as_it_is(net, tmp_path):
         if each.data_type == onnx.TensorProto.INT8 and len(each.dims) == 4
     ]
     assert max(np.abs(each.astype(int)).max() for each in weights) == 64
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_a_face_and_its_mirror_have_one_answer(net, precision, tmp_path):
+    faces = some_faces(64)
+    mirrored = faces[:, :, ::-1].copy()
+    exported = export(
+        net, tmp_path / "net.onnx", side=SIDE, channels=1, temperature=1.7, flip=True, faces=faces,
+        precision=precision, calibration_faces=faces,
+    )  # fmt: skip
+    answers = answer(exported.path, faces)
+    np.testing.assert_allclose(answer(exported.path, mirrored), answers, atol=1e-6)
+    logits = [np.log(torch_probs(net, each, 1.7)) for each in (faces, mirrored)]
+    mean = np.exp(np.mean(logits, axis=0))
+    expected = mean / mean.sum(axis=1, keepdims=True)
+    assert np.abs(expected - torch_probs(net, faces, 1.7)).max() > 1e-3
+    np.testing.assert_allclose(answers, expected, atol=1e-5 if precision == "float32" else 0.1)
+    assert exported.metadata["flip"] == "true"
+    assert open_session(exported.path).get_inputs()[0].shape == ["n", 1, SIDE, SIDE]
+    ops = [node.op_type for node in onnx.load(exported.path).graph.node]
+    assert ops[-5:] == ["Gemm", "Reshape", "ReduceMean", "Div", "Softmax"]
 
 
 @pytest.fixture

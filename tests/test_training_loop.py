@@ -279,6 +279,35 @@ def test_damaged_and_foreign_checkpoints_are_refused(run, faces, valid, tmp_path
         train(faces, valid=valid, recipe=begun.recipe, out=begun.folder)
 
 
+def test_a_lost_net_is_made_again_or_the_way_is_named(faces, valid, tmp_path):
+    run = train(faces, valid=valid, recipe=TINY, out=tmp_path)
+    best = tmp_path / "best.pt"
+    whole = best.read_bytes()
+    best.write_bytes(whole[:1000])
+    past = replace(run, history=[*run.history, {**run.best, "epoch": 4, "valid_loss": 9.0}])
+    with pytest.raises(
+        ModelError, match=rf"epoch {run.best_epoch} is past, .* remove last\.pt, too, and give"
+    ):
+        past.load_net()
+    (tmp_path / "last.pt").unlink()
+    with pytest.raises(
+        ModelError, match=r"not a checkpoint .*\): give the training's command again"
+    ):
+        past.load_net()
+    assert same_nets(train(faces, valid=valid, recipe=TINY, out=tmp_path), run)
+    assert best.read_bytes() == whole
+
+
+def test_with_mirrors_logits_are_averaged(run, valid):
+    net = run.load_net()
+    with FacesFile(valid) as file:
+        probs = predict(net, Feed(file, np.arange(len(file))), flip=True)
+        faces = as_input(file.read())
+    with torch.no_grad():
+        mean = (net(faces) + net(faces.flip(3))) / 2
+    np.testing.assert_allclose(probs, mean.softmax(1), atol=1e-5)
+
+
 class Bomb:
     def __reduce__(self):
         return (open, ("/nonexistent/groupemo", "x"))
