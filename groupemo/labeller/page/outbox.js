@@ -1,0 +1,109 @@
+// Messages on their way to the desk: sent in order, again with the same id until they are answered,
+// and kept in the browser's storage meanwhile, so that a reload or a crash loses none.
+
+const PREFIX = "groupemo-label ";
+const PAUSES = [250, 500, 1000, 2000, 4000];
+
+export class Outbox {
+  /**
+   * `place` says which journal the messages are for. `send(message)` answers or throws;
+   * `onreply(message, reply)` hears of every answer, `onchange()` of every change of `waiting` or
+   * `trouble` (null, or the error that holds the first message up).
+   */
+  constructor(client, place, send, { onreply, onchange }) {
+    Object.assign(this, { place, send, onreply, onchange, trouble: null });
+    this.key = `${PREFIX}${client} ${place}`;
+    this.waiting = read(this.key);
+    this.failures = 0;
+    this.running = false;
+  }
+
+  add(message) {
+    this.waiting.push(message);
+    this.#keep();
+    this.onchange();
+    this.pump();
+  }
+
+  /** Take over what tabs left behind that are no more. */
+  async adopt() {
+    const ours = (key) => key.startsWith(PREFIX) && key.endsWith(` ${this.place}`) && key !== this.key;
+    for (const key of Object.keys(localStorage).filter(ours)) {
+      const [, client] = key.split(" ");
+      await navigator.locks.request(PREFIX + client, { ifAvailable: true }, (lock) => {
+        if (!lock) return;
+        this.waiting.unshift(...read(key));
+        this.#keep();
+        localStorage.removeItem(key);
+      });
+    }
+  }
+
+  /** Send until nothing waits; resolves then. */
+  async pump() {
+    if (this.running) return;
+    this.running = true;
+    while (this.waiting.length) {
+      const [message] = this.waiting;
+      let reply;
+      try {
+        reply = await this.send(message);
+        if (reply.kind === "failed") throw new Error(reply.error);
+      } catch (error) {
+        this.trouble = error;
+        this.onchange();
+        await this.#pause();
+        continue;
+      }
+      this.trouble = null;
+      this.failures = 0;
+      this.waiting.shift();
+      this.#keep();
+      this.onreply(message, reply);
+      this.onchange();
+    }
+    this.running = false;
+  }
+
+  /** Try again at once. */
+  hurry() {
+    this.wake?.();
+  }
+
+  #pause() {
+    const pause = PAUSES[Math.min(this.failures++, PAUSES.length - 1)];
+    return new Promise((done) => {
+      this.wake = done;
+      setTimeout(done, pause);
+    });
+  }
+
+  #keep() {
+    if (this.waiting.length) localStorage.setItem(this.key, JSON.stringify(this.waiting));
+    else localStorage.removeItem(this.key);
+  }
+}
+
+function read(key) {
+  return JSON.parse(localStorage.getItem(key) ?? "[]");
+}
+
+/**
+ * The id of this tab: the same after a reload, never that of another tab that is open (a tab that
+ * was duplicated brings its storage along). The lock tells others that this tab lives.
+ */
+export async function claimClient() {
+  const hold = (id, options) =>
+    new Promise((claimed) => {
+      const forever = (lock) => {
+        claimed(lock ? id : null);
+        return lock && new Promise(() => {});
+      };
+      navigator.locks.request(PREFIX + id, options, forever).catch(() => claimed(null));
+    });
+  const known = sessionStorage.getItem("groupemo-client");
+  const again = known && (await hold(known, { signal: AbortSignal.timeout(500) }));
+  const client = again ?? (await hold(crypto.randomUUID(), {}));
+  sessionStorage.setItem("groupemo-client", client);
+  return client;
+}

@@ -1,0 +1,259 @@
+// The photo with its boxes: zoom, pan, select, draw, move, resize, by mouse, touch and pen.
+
+import { element } from "./element.js";
+import { around, between, fit, moved, resized, reveal, settle, toPhoto, toStage, zoom } from "./geometry.js";
+import { sideFor } from "./pictures.js";
+
+const EDGES = ["nw", "n", "ne", "e", "se", "s", "sw", "w"];
+const STILL = 4; // CSS pixels a pointer may tremble in a click
+const STEP = 1.3; // of a zoom by key or button
+
+export class Stage {
+  /** `on`: select(face), adjust(face, box, done), add(box), drawing(yes). */
+  constructor(root, pictures, on) {
+    Object.assign(this, { root, pictures, on, item: null, view: null, drawing: false, space: false });
+    this.canvas = root.querySelector("canvas");
+    this.boxes = root.querySelector(".boxes");
+    this.grips = root.querySelector(".grips");
+    this.sketch = root.querySelector(".sketch");
+    this.grips.append(...EDGES.map((edge) => element("i", { dataset: { edge } })));
+    this.buttons = new Map();
+    this.pointers = new Map();
+    root.addEventListener("pointerdown", (event) => this.#down(event));
+    root.addEventListener("pointermove", (event) => this.#move(event));
+    root.addEventListener("pointerup", (event) => this.#up(event));
+    root.addEventListener("pointercancel", (event) => this.#up(event, true));
+    root.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
+    root.addEventListener("mousedown", (event) => event.preventDefault());
+    new ResizeObserver(() => this.#resize()).observe(root);
+  }
+
+  get size() {
+    return [this.root.clientWidth, this.root.clientHeight];
+  }
+
+  get photo() {
+    return [this.item.width, this.item.height];
+  }
+
+  /** Show another photo, whole. Resolves when its picture is drawn. */
+  async open(item) {
+    this.item = item;
+    this.draw(false);
+    this.fit();
+    await this.#paint();
+  }
+
+  /** Faces in the order they are numbered, each with `name` (said) and `tag` (shown). */
+  render(faces, selected) {
+    const buttons = new Map();
+    for (const face of faces) {
+      const button = this.buttons.get(face.id) ?? this.#button(face.id);
+      button.setAttribute("aria-label", face.name);
+      button.setAttribute("aria-pressed", face.id === selected);
+      button.dataset.label = face.label ?? "";
+      button.firstChild.textContent = face.tag;
+      buttons.set(face.id, button);
+    }
+    const order = [...buttons.values()];
+    const same = order.length === this.boxes.children.length && order.every((one, i) => one === this.boxes.children[i]);
+    if (!same) this.boxes.replaceChildren(...order);
+    Object.assign(this, { buttons, faces, selected });
+    this.#place();
+  }
+
+  /** Bring a face into view, and let the keyboard's focus follow if it is among the boxes. */
+  reveal({ id, box }) {
+    this.#look(reveal(this.view, box, this.photo, this.size));
+    if (this.boxes.contains(document.activeElement)) this.buttons.get(id)?.focus({ preventScroll: true });
+  }
+
+  fit() {
+    this.#look(fit(this.photo, this.size));
+  }
+
+  /** Zoom in (1) or out (-1) about the present face, or about the middle. */
+  zoom(direction) {
+    const face = this.faces?.find(({ id }) => id === this.selected);
+    const [x1, y1, x2, y2] = face ? toStage(this.view, face.box) : [0, 0, ...this.size];
+    this.#zoom(STEP ** (2 * direction), [(x1 + x2) / 2, (y1 + y2) / 2]);
+  }
+
+  /** Begin or end the drawing of a box. */
+  draw(yes) {
+    this.drawing = yes;
+    this.root.classList.toggle("drawing", yes);
+    this.sketch.hidden = true;
+    this.on.drawing(yes);
+  }
+
+  /** Put a box of the usual size in the middle of what is seen. */
+  drawInMiddle() {
+    this.#drawAt(this.size.map((side) => side / 2));
+  }
+
+  /** Whether the space key is held: any drag pans. */
+  hold(space) {
+    this.space = space;
+    this.root.classList.toggle("panning", space);
+  }
+
+  #button(id) {
+    const select = (event) => event.detail === 0 && this.on.select(id);
+    return element("button", { type: "button", className: "box", dataset: { face: id }, onclick: select, onfocus: () => this.on.select(id) }, element("span"));
+  }
+
+  #drawAt(point) {
+    const boxes = this.faces.map(({ box }) => box);
+    this.on.add(around(toPhoto(this.view, point), boxes, this.photo));
+    this.draw(false);
+  }
+
+  #look(view) {
+    this.view = view;
+    this.#place();
+  }
+
+  #zoom(factor, at) {
+    this.#look(zoom(this.view, factor, at, this.photo, this.size));
+    clearTimeout(this.sharpening);
+    this.sharpening = setTimeout(() => this.#paint(), 200);
+  }
+
+  #resize() {
+    if (!this.item) return;
+    const whole = this.view.scale <= fit(this.photo, this.known).scale * 1.001;
+    this.#look(whole ? fit(this.photo, this.size) : settle(this.view, this.photo, this.size));
+    this.#paint();
+  }
+
+  #place() {
+    if (!this.view) return;
+    const { scale, x, y } = this.view;
+    this.known = this.size;
+    const [width, height] = this.photo;
+    this.canvas.style.transform = `translate(${x}px, ${y}px) scale(${(width * scale) / this.canvas.width}, ${(height * scale) / this.canvas.height})`;
+    for (const face of this.faces ?? []) {
+      const size = put(this.buttons.get(face.id), toStage(this.view, face.box));
+      this.buttons.get(face.id).classList.toggle("narrow", size[0] < 60);
+    }
+    const face = this.faces?.find(({ id }) => id === this.selected);
+    this.grips.hidden = !face;
+    if (!face) return;
+    const size = put(this.grips, toStage(this.view, face.box));
+    this.grips.classList.toggle("small", Math.min(...size) < 80);
+  }
+
+  /** Draw the picture, sharp enough for the present zoom. */
+  async #paint() {
+    const { item } = this;
+    const scale = Math.max(this.view.scale, fit(this.photo, this.size).scale) * devicePixelRatio;
+    const side = sideFor(Math.max(...this.photo) * scale, Math.max(...this.photo));
+    const entry = this.pictures.photo(item.id, side);
+    if (!entry.bitmap && this.painted !== item) this.#fill(null, item);
+    const bitmap = entry.bitmap ?? (await entry.promise);
+    if (this.item === item) this.#fill(bitmap, item);
+  }
+
+  #fill(bitmap, item) {
+    if (bitmap && this.bitmap === bitmap) return;
+    Object.assign(this, { bitmap, painted: item });
+    this.canvas.width = bitmap?.width ?? 1;
+    this.canvas.height = bitmap?.height ?? 1;
+    if (bitmap) this.canvas.getContext("2d").drawImage(bitmap, 0, 0);
+    this.#place();
+  }
+
+  #at(event) {
+    const { left, top } = this.root.getBoundingClientRect();
+    return [event.clientX - left - this.root.clientLeft, event.clientY - top - this.root.clientTop];
+  }
+
+  #down(event) {
+    if (!this.item || event.button > 1) return;
+    this.root.setPointerCapture(event.pointerId);
+    this.pointers.set(event.pointerId, this.#at(event));
+    this.gesture = this.pointers.size === 1 ? this.#gesture(event) : null;
+  }
+
+  /** What a drag from here does. */
+  #gesture(event) {
+    const start = this.#at(event);
+    const pan = this.space || event.button === 1;
+    const box = event.target.closest(".box");
+    const edge = event.target.dataset.edge;
+    const face = this.faces.find(({ id }) => id === (edge ? this.selected : box?.dataset.face));
+    const kind = pan ? "pan" : this.drawing ? "draw" : edge ? "resize" : face && face.id === this.selected ? "move" : "pan";
+    return { kind, edge, face, start, view: this.view, still: true, click: !pan && event.button === 0 };
+  }
+
+  #move(event) {
+    if (!this.pointers.has(event.pointerId)) return;
+    const before = [...this.pointers.values()];
+    this.pointers.set(event.pointerId, this.#at(event));
+    if (this.pointers.size === 2) this.#pinch(before, [...this.pointers.values()]);
+    else if (this.gesture) this.#drag(this.gesture, this.#at(event));
+  }
+
+  #drag(gesture, [x, y]) {
+    const [dx, dy] = [x - gesture.start[0], y - gesture.start[1]];
+    if (gesture.still && Math.hypot(dx, dy) < STILL) return;
+    gesture.still = false;
+    const { kind, view, face, edge } = gesture;
+    if (kind === "pan") this.#look(settle({ ...view, x: view.x + dx, y: view.y + dy }, this.photo, this.size));
+    if (kind === "draw") {
+      gesture.box = between(toPhoto(view, gesture.start), toPhoto(view, [x, y]), this.photo);
+      this.sketch.hidden = !gesture.box;
+      if (gesture.box) put(this.sketch, toStage(view, gesture.box));
+    }
+    if (kind !== "move" && kind !== "resize") return;
+    const shift = [dx / view.scale, dy / view.scale];
+    gesture.box = kind === "move" ? moved(face.box, ...shift, this.photo) : resized(face.box, edge, ...shift, this.photo);
+    this.on.adjust(face.id, gesture.box, false);
+  }
+
+  #pinch(before, after) {
+    const middle = ([a, b]) => [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2];
+    const apart = ([a, b]) => Math.max(1, Math.hypot(a[0] - b[0], a[1] - b[1]));
+    const [from, to] = [middle(before), middle(after)];
+    const panned = { ...this.view, x: this.view.x + to[0] - from[0], y: this.view.y + to[1] - from[1] };
+    this.view = panned;
+    this.#zoom(apart(after) / apart(before), to);
+  }
+
+  #up(event, canceled = false) {
+    if (!this.pointers.delete(event.pointerId)) return;
+    const { gesture } = this;
+    this.gesture = null;
+    if (!gesture) return;
+    const { kind, face, box, still, click, start } = gesture;
+    if (kind === "move" || kind === "resize") {
+      if (box) this.on.adjust(face.id, canceled ? face.box : box, true);
+    } else if (kind === "draw" && !canceled) {
+      if (still) this.#drawAt(start);
+      else if (box) this.#drawn(box);
+    } else if (still && click && face) {
+      this.on.select(face.id);
+      this.buttons.get(face.id).focus({ preventScroll: true });
+    }
+  }
+
+  #drawn(box) {
+    this.on.add(box);
+    this.draw(false);
+  }
+
+  #wheel(event) {
+    if (!this.item) return;
+    event.preventDefault();
+    const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1;
+    const speed = event.ctrlKey ? 0.01 : 0.002;
+    this.#zoom(Math.exp(-event.deltaY * lines * speed), this.#at(event));
+  }
+}
+
+/** Place an element over a box of the stage; returns its [width, height]. */
+function put(target, [x1, y1, x2, y2]) {
+  Object.assign(target.style, { transform: `translate(${x1}px, ${y1}px)`, width: `${x2 - x1}px`, height: `${y2 - y1}px` });
+  return [x2 - x1, y2 - y1];
+}
