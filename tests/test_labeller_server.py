@@ -44,7 +44,7 @@ class Site:
 
     @contextmanager
     def running(self):
-        running = serving.Server(self.app)
+        running = self.server = serving.Server(self.app)
         thread = threading.Thread(target=running.run, kwargs={"sockets": [self.listener]})
         thread.start()
         try:
@@ -358,6 +358,17 @@ def test_a_silent_connection_is_closed(site, monkeypatch, begun):
     monkeypatch.setattr(serving, "PATIENCE", 0.1)
     with site.line(begun) as line:
         assert line.recv(100) == b""
+
+
+def test_small_answers_are_sent_at_once(site):
+    with site.line(POST + "Content-Length: 2\r\n\r\n{}") as line:
+        assert line.recv(100).startswith(b"HTTP/1.1 200 ")
+        [one] = [
+            connection.transport.get_extra_info("socket")
+            for connection in site.server.server_state.connections
+            if connection.client == line.getsockname()
+        ]
+        assert one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_no_http_at_all(site):

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -50,6 +51,7 @@ def serve(
     desk: Desk,
     *,
     port: int | None = None,
+    annotator: str | None = None,
     open_browser: bool = True,
     say: Callable[[str], object] = print,
 ) -> None:
@@ -62,6 +64,8 @@ def serve(
     port : int, optional
         If not given, one that is the same each time for the same labels, so that what a page
         could not send before a crash is found again; another one where that is taken.
+    annotator : str, optional
+        Who labels; if not given, the page asks.
     open_browser : bool
         Open the page, where there is a screen.
     say : callable
@@ -74,7 +78,8 @@ def serve(
     """
     with listen(desk.labels, port) as listener:
         token, port = secrets.token_urlsafe(24), listener.getsockname()[1]
-        address = f"http://{LOOPBACK}:{port}/#{token}"
+        who = f"?annotator={quote(annotator)}" if annotator else ""
+        address = f"http://{LOOPBACK}:{port}/{who}#{token}"
         say(f"labelling at {address}\nCtrl-C ends it")
         if open_browser and _has_screen():
             threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
@@ -121,10 +126,12 @@ class Server(uvicorn.Server):
 
 
 class _Protocol(H11Protocol):
-    """Ends a connection that has asked for nothing in time."""
+    """Sends at once what there is, and ends a connection that has asked for nothing in time."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        # asyncio does so for sockets of its own alone; small answers would wait 40 ms for company
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.loop.call_later(PATIENCE, self._end_if_silent)
 
     def _end_if_silent(self) -> None:
