@@ -92,7 +92,7 @@ def prepare(
 
     What was left out, and why, is printed, and stands in the file beside the
     checksums of what was read. Votes for contempt, unknown and not a face have no
-    class: where they are half of a face's votes, the face is left out.
+    class: where they are half of a face's votes and no class leads, it is left out.
     """
     from groupemo.training.faces_file import FacesFile, write_faces
     from groupemo.training.sources import read_source

@@ -143,8 +143,8 @@ def read_source(
     Notes
     -----
     Votes for contempt, unknown and not a face have no class: where they are half
-    of a face's votes or more, the face is left out and counted. Elsewhere the most
-    of them is the face's rival, and no label stands against it.
+    of a face's votes or more and no class leads, the face is left out and counted.
+    Elsewhere the most of them is the face's rival, and no label stands against it.
     """
     source = Path(path)
     kind = _kind_of(source)

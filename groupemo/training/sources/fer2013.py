@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from groupemo.crops import Image
 from groupemo.errors import LabelError, OptionError
 from groupemo.images import SUFFIXES, read_photo
+from groupemo.training.faces_file import labels_of
 from groupemo.training.sources._record import Answer, Ballot, Record, SourceFace, one_vote
 from groupemo.training.sources._table import (
     columns_of,
@@ -169,11 +170,13 @@ def _voted(path: Path, table: pd.DataFrame) -> Iterator[Answer]:
 
 def _judged(ballot: NDArray[np.int64]) -> Answer:
     """Return what a face's ten counts, of `CLASSES` and `CLASSLESS`, say."""
-    total, classless = ballot.sum(), ballot[len(CLASSES) :]
+    total = ballot.sum()
+    votes, classless = np.split(ballot.astype(np.float32), [len(CLASSES)])
     if not total:
         return "no vote"
-    if 2 * classless.sum() < total:
-        return Ballot(ballot[: len(CLASSES)].astype(np.float32), float(classless.max()))
+    rival = classless.max()
+    if 2 * classless.sum() < total or labels_of(votes[None], rival[None])[0] >= 0:
+        return Ballot(votes, float(rival))
     half = [name for name, votes in zip(CLASSLESS, classless, strict=True) if 2 * votes >= total]
     return half[0] if half else f"{', '.join(CLASSLESS)} together"
 
