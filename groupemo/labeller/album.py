@@ -1,0 +1,126 @@
+"""The album: the photos there are to label, known by their content and not by their names.
+
+Conventions
+-----------
+A photo's id is how the SHA-256 of its file begins, 16 hex digits; of a file that cannot
+be read, that of its name. A renamed photo keeps its labels; a changed one is another photo.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from groupemo.errors import PhotoError
+from groupemo.images import Photo, digest, find_photos
+from groupemo.labeller.journal import Journal, PhotoRow
+
+__all__ = ["Album", "id_of", "open_album"]
+
+READERS = 4
+"""Photos read at one time while the album is opened."""
+
+
+@dataclass(frozen=True)
+class Album:
+    """The photos there are, in the order of their names.
+
+    Parameters
+    ----------
+    rows : mapping of str to PhotoRow
+        By id; 0 x 0 pixels where a photo cannot be shown.
+    photos : mapping of str to Photo
+        By id.
+    errors : mapping of str to str
+        Why a photo cannot be shown.
+    notes : tuple of str
+        What the annotators should know: photos left out.
+    """
+
+    rows: Mapping[str, PhotoRow]
+    photos: Mapping[str, Photo]
+    errors: Mapping[str, str]
+    notes: tuple[str, ...]
+
+
+def id_of(sha256: str, name: str) -> str:
+    """Return a photo's id by its checksum, or by its name where there is none."""
+    return (sha256 or hashlib.sha256(name.encode()).hexdigest())[:16]
+
+
+def open_album(photos: Any, journal: Journal) -> Album:
+    """Look through the photos, and keep in the journal what is new about them.
+
+    A file that has the name, size and time of change it had before is not read again. Links
+    that lead out of a folder are left out.
+
+    Parameters
+    ----------
+    photos : folder, glob, path or list of these
+        See `find_photos`.
+
+    Raises
+    ------
+    PhotoError
+        If there is none.
+    """
+    inside, outside = _parted(find_photos(photos), photos)
+    if not inside:
+        raise PhotoError(f"{photos}: all photos in it are links that lead out of it")
+    known = {(row.name, row.size, row.modified): row for row in journal.photos() if row.width}
+    with ThreadPoolExecutor(READERS) as pool:
+        looked = list(pool.map(lambda photo: _look(photo, known), inside))
+    rows: dict[str, PhotoRow] = {}
+    notes = [f"{photo.name} is a link that leads out of the folder: left out" for photo in outside]
+    for row, _ in looked:
+        if row.id in rows:
+            notes.append(f"{row.name} is the same picture as {rows[row.id].name}: shown once")
+        else:
+            rows[row.id] = row
+    looked_at = (row for row in rows.values() if row.width)
+    fresh = [row for row in looked_at if (row.name, row.size, row.modified) not in known]
+    if fresh:
+        journal.add_photos(fresh)
+    by_name = {photo.name: photo for photo in inside}
+    return Album(
+        rows,
+        {photo: by_name[row.name] for photo, row in rows.items()},
+        {row.id: error for row, error in looked if error and rows[row.id] is row},
+        tuple(notes),
+    )
+
+
+def _parted(found: list[Photo], given: Any) -> tuple[list[Photo], list[Photo]]:
+    """Return the photos that lie in the folder given, and those that links in it lead to."""
+    if not isinstance(given, str | Path) or not os.path.isdir(os.path.expanduser(given)):
+        return found, []
+    folder = Path(given).expanduser().resolve()
+    outside = [p for p in found if p.path and not p.path.resolve().is_relative_to(folder)]
+    return [photo for photo in found if photo not in outside], outside
+
+
+def _look(
+    photo: Photo, known: Mapping[tuple[str, int | None, int | None], PhotoRow]
+) -> tuple[PhotoRow, str]:
+    """Return what is to be known of a photo, and why it cannot be shown."""
+    row = PhotoRow(id_of("", photo.name), photo.name, "", 0, 0)
+    try:
+        if photo.path:
+            about = os.stat(photo.path)
+            row = replace(row, size=about.st_size, modified=about.st_mtime_ns)
+            if (before := known.get((row.name, row.size, row.modified))) is not None:
+                return before, ""
+        data = photo.load()
+        sha256 = digest(data)
+        row = replace(row, id=id_of(sha256, row.name), sha256=sha256)
+        width, height = photo.size(data)
+    except PhotoError as error:
+        return row, str(error)
+    except OSError as error:
+        return row, f"{photo.place}: cannot be read: {error.strerror}"
+    return replace(row, width=width, height=height), ""

@@ -1,0 +1,279 @@
+"""The records of a folder: its photos, its journal, what the journal says, and the label file.
+
+Whoever uses them holds `Records.lock`. A change is checked, written and taken into the
+ledger under SQLite's write lock, with what other processes wrote taken in before.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from groupemo.errors import LabelError
+from groupemo.labeller.actions import Action, Adjudicator, Import
+from groupemo.labeller.album import open_album
+from groupemo.labeller.consensus import Consensus, consensus
+from groupemo.labeller.exchange import (
+    LabelFile,
+    PhotoAnswers,
+    from_labels,
+    read_file,
+    to_labels,
+)
+from groupemo.labeller.journal import Entry, Journal, PhotoRow, now
+from groupemo.labeller.state import Ledger
+from groupemo.labels import Labels
+
+__all__ = ["DESK", "Records"]
+
+DESK = "desk"
+"""The client of what happens without a page."""
+
+
+class Records:
+    """What is known of a folder of photos; opened, and kept, with a journal.
+
+    Parameters
+    ----------
+    photos : folder, glob, path or list of these
+        See `find_photos`.
+    file : Path
+        The label file; the journal stands beside it.
+
+    Attributes
+    ----------
+    lock : RLock
+    journal : Journal
+    album : Album
+    ledger : Ledger
+        What the journal says, as of the last `catch_up`.
+    """
+
+    def __init__(self, photos: Any, file: Path) -> None:
+        self.lock = threading.RLock()
+        self.journal = Journal(file.with_name(f"{file.name}.journal"))
+        try:
+            self.album = open_album(photos, self.journal)
+            self.ledger = Ledger()
+            self._proposals = 0
+            self._consensus: dict[str, tuple[int, Consensus]] = {}
+            self._file = LabelFile(file, self.journal)
+            self._writing = threading.Lock()
+            self.catch_up()
+        except BaseException:
+            self.journal.close()
+            raise
+
+    def catch_up(self) -> None:
+        """Take in what was written since, here or by other processes."""
+        for entry in self.journal.entries(self.ledger.seq):
+            self.ledger.take(entry)
+        self._proposals, found = self.journal.proposals(self._proposals)
+        for proposals in found:
+            self.ledger.propose(proposals)
+
+    def record(self, entry: Entry, check: Callable[[Entry], Entry]) -> Entry:
+        """Write an entry once, and return it as it stands in the journal.
+
+        Parameters
+        ----------
+        entry : Entry
+        check : callable
+            Is given the entry when nothing can come between any more; returns what to write, or
+            raises. Is not asked where an entry of this id is there already.
+
+        Raises
+        ------
+        LabelError
+            If the id is that of another action.
+        OutputError
+            If it cannot be saved.
+        """
+        with self.journal.transaction():
+            self.catch_up()
+            known = self.journal.entry(entry.id)
+            if known is None:
+                checked = check(entry)
+                written = replace(checked, seq=self.journal.append(checked))
+        if known is None:
+            self.ledger.take(written)
+            return written
+        if (known.annotator, type(known.action)) != (entry.annotator, type(entry.action)):
+            raise LabelError(f"id: {entry.id} is that of another action")
+        return known
+
+    def add(self, entries: list[Entry]) -> None:
+        """Write entries, all or none.
+
+        Raises
+        ------
+        OutputError
+            If they cannot be saved.
+        """
+        with self.journal.transaction():
+            self.catch_up()
+            written = [replace(entry, seq=self.journal.append(entry)) for entry in entries]
+        for entry in written:
+            self.ledger.take(entry)
+
+    def consensus(self, photo: str) -> Consensus:
+        """Return what the annotators say together of a photo."""
+        changes = self.ledger.changes(photo)
+        kept = self._consensus.get(photo)
+        if kept is None or kept[0] != changes:
+            people = self.ledger.annotators(photo)
+            found = consensus(
+                {who: self.ledger.sheet(who, photo) for who in people},
+                self.ledger.adjudications(photo),
+            )
+            self._consensus[photo] = kept = (changes, found)
+        return kept[1]
+
+    def answers(self) -> list[PhotoAnswers]:
+        """Return all that was said; photos that are no longer there are among it."""
+        rows = {row.id: row for row in self.journal.photos()} | dict(self.album.rows)
+        said = self.ledger.photos()
+        newest = {row.name: row for row in rows.values() if row.id in self.album.rows}
+        for row in rows.values():
+            if row.id in said:
+                newest.setdefault(row.name, row)
+        return [self._answers_of(row) for row in newest.values() if row.id in said]
+
+    def _answers_of(self, row: PhotoRow) -> PhotoAnswers:
+        view = self.consensus(row.id)
+        notes = {who: self.ledger.sheet(who, row.id).extra for who in view.finished}
+        return PhotoAnswers(row.name, row.sha256, view, notes)
+
+    def outdated(self) -> int:
+        """Return how many photos were labelled and have changed since."""
+        return len(self.ledger.photos() - {""}) - len(self.answers())
+
+    def labels(self, *, settled: bool = True) -> Labels:
+        """Return what was said, as the label file has it; with `settled`, adjudicated."""
+        with self.lock:
+            self.catch_up()
+            answers = self.answers()
+        return to_labels(answers, settled=settled)
+
+    def export(self) -> tuple[Path | None, Labels]:
+        """Write the label file, where there is something to write; return it and what it holds.
+
+        Raises
+        ------
+        LabelError
+            If it was changed by hand.
+        OutputError
+            If it cannot be written.
+        """
+        with self._writing:
+            labels = self.labels()
+            return self._file.write(labels), labels
+
+    def open_file(self, take_in: Path | None, format: str, *, contempt: str, nameless: str) -> None:
+        """Take in a label file that was there before the journal, and another where it is asked.
+
+        Parameters
+        ----------
+        take_in : Path, optional
+            If it is the label file itself, what it does not mention any more is taken back.
+        format, contempt
+            See `read_file`.
+        nameless : str
+            Whose rows are that name nobody.
+
+        Raises
+        ------
+        LabelError
+            If the label file was changed by hand, or a file cannot be understood.
+        """
+        checksum, fresh = self._file.checksum(), not self.ledger.seq
+        own = take_in is not None and take_in.resolve() == self._file.path.resolve()
+        batch = "" if fresh else uuid.uuid4().hex
+        if fresh and checksum and not own:
+            self.take_in(read_file(self._file.path), self._file.path.name, "", nameless=nameless)
+        if take_in is not None:
+            labels = read_file(
+                take_in, format, photos=list(self.album.photos.values()), contempt=contempt
+            )
+            self.take_in(labels, take_in.name, batch, nameless=nameless, whole=own)
+        if checksum and (fresh or own):
+            self.journal.add_file(checksum)
+        self._file.check()
+
+    def take_in(
+        self,
+        labels: Labels,
+        source: str,
+        batch: str,
+        *,
+        nameless: str,
+        client: str = DESK,
+        only: str | None = None,
+        whole: bool = False,
+    ) -> dict[str, int]:
+        """Write what labels say, where the journal says something else.
+
+        Parameters
+        ----------
+        labels : Labels
+        source, batch : str
+            See `Import`.
+        nameless : str
+            Whose rows are that name nobody.
+        client : str
+        only : str, optional
+            All but this annotator keep what they have said of a photo.
+        whole : bool
+            Whether what the labels do not mention is taken back.
+
+        Returns
+        -------
+        dict
+            `photos`, `faces`, and how many sheets were `kept` as they are.
+
+        Raises
+        ------
+        LabelError
+            If the labels do not fit the photos, or somebody would both label and adjudicate.
+        """
+        found, present = (
+            from_labels(each, self.album.rows, source=source, batch=batch, nameless=nameless)
+            for each in (labels, self.labels())
+        )
+        sheets = {k: sheet for k, sheet in found.sheets.items() if sheet != present.sheets.get(k)}
+        if whole:
+            gone = sorted(present.sheets.keys() - found.sheets.keys())
+            sheets |= dict.fromkeys(gone, Import((), False, source, batch))
+        kept = {k for k in sheets if only not in (None, k[0]) and self.ledger.spoke(*k)}
+        said = [(*k, sheet) for k, sheet in sheets.items() if k not in kept]
+        settled = [each for each in found.settled if each not in present.settled]
+        judges = [who for who, _, _ in settled]
+        self._refuse_both(judges, [who for who, _, _ in said])
+        if found.elsewhere:
+            self.journal.add_photos(found.elsewhere)
+        new = [(who, "", Adjudicator()) for who in sorted({*judges} - self.ledger.adjudicators)]
+        actions: list[tuple[str, str, Action]] = [*new, *said, *settled]
+        self.add([_entry(who, photo, action, client) for who, photo, action in actions])
+        return {
+            "photos": len({photo for _, photo, _ in said}),
+            "faces": sum(len(sheet.faces) for _, _, sheet in said),
+            "kept": len(kept),
+        }
+
+    def _refuse_both(self, judges: Iterable[str], labellers: Iterable[str]) -> None:
+        """Refuse names that would both label and adjudicate."""
+        judging = {*judges, *self.ledger.adjudicators}
+        both = sorted(judging & {*labellers, *self.ledger.annotators()})
+        if both:
+            raise LabelError(
+                f"{both[0]!r} would both label and adjudicate these photos: who adjudicates has"
+                " seen the answers; change the name in one of the files"
+            )
+
+
+def _entry(who: str, photo: str, action: Action, client: str) -> Entry:
+    return Entry(0, uuid.uuid4().hex, who, 0, photo, client, now(), action)
