@@ -20,6 +20,7 @@ from .label_csv import load_labels as load_labels
 from .label_csv import save_labels as save_labels
 from .label_formats import export_labels as export_labels
 from .label_formats import import_labels as import_labels
+from .labeller.serving import label as label
 from .labels import LabelledFaces as LabelledFaces
 from .labels import Labels as Labels
 from .pipeline import analyze as analyze

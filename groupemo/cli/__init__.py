@@ -23,6 +23,7 @@ from groupemo.cli import (
     comparison,
     evaluation,
     export_net,
+    labelling,
     photos,
     planning,
     preparation,
@@ -128,6 +129,7 @@ app.command()(evaluation.evaluate)
 app.command()(evaluation.report)
 app.command()(comparison.compare)
 app.command()(planning.plan)
+app.command()(labelling.label)
 app.command()(stress.stress)
 app.command()(calibration.calibrate)
 app.command()(preparation.prepare)

@@ -18,7 +18,7 @@ import asyncio
 import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -28,11 +28,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from groupemo.errors import GroupemoError
+from groupemo.labeller.desk import Desk
 from groupemo.labeller.pictures import Pictures
 from groupemo.labeller.security import PAGE, PAGE_FILES, Guard
-
-if TYPE_CHECKING:
-    from groupemo.labeller.desk import Desk
 
 __all__ = ["make_app", "page_files"]
 

@@ -13,19 +13,17 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from groupemo.errors import OptionError
+from groupemo.labeller.desk import Desk
 from groupemo.labeller.server import make_app
 
-if TYPE_CHECKING:
-    from groupemo.labeller.desk import Desk
-
-__all__ = ["Server", "listen", "serve"]
+__all__ = ["Server", "label", "listen", "serve"]
 
 LOOPBACK = "127.0.0.1"
 
@@ -47,11 +45,54 @@ SIGNALS = [
 """End the server: Ctrl-C, `kill`, the terminal closed."""
 
 
+def label(
+    photos: Any,
+    *,
+    annotator: str = "",
+    port: int | None = None,
+    open_browser: bool = True,
+    **options: Any,
+) -> Path:
+    """Open a page in which faces are labelled, and wait until it is ended by Ctrl-C.
+
+    Whatever the page says is saved is on the disk, also when this process is killed.
+
+    Parameters
+    ----------
+    photos : folder, glob, path or list of these
+        What to label.
+    annotator : str
+        Who labels: a name or initials. If not given, the page asks.
+    port, open_browser
+        See `groupemo.labeller.serving.serve`.
+    options
+        `labels` (the label file, `labels.csv` in the folder if not given), `detector`,
+        `backends`, `order`, `seed`, `repeat`, `take_in`, `format`, `contempt`: see
+        `groupemo.labeller.desk.Desk`.
+
+    Returns
+    -------
+    Path
+        The label file, which `load_labels` reads; it is not there if nothing was labelled.
+
+    Raises
+    ------
+    GroupemoError
+        See `Desk` and `serve`.
+    """
+    with Desk(photos, annotator=annotator, **options) as desk:
+        serve(desk, port=port, annotator=annotator, open_browser=open_browser)
+        labels = desk.said()
+    faces = sum(map(len, labels.values()))
+    print(f"{desk.labels}: {faces} labelled faces in {len(labels)} photos")
+    return desk.labels
+
+
 def serve(
     desk: Desk,
     *,
     port: int | None = None,
-    annotator: str | None = None,
+    annotator: str = "",
     open_browser: bool = True,
     say: Callable[[str], object] = print,
 ) -> None:
@@ -64,7 +105,7 @@ def serve(
     port : int, optional
         If not given, one that is the same each time for the same labels, so that what a page
         could not send before a crash is found again; another one where that is taken.
-    annotator : str, optional
+    annotator : str
         Who labels; if not given, the page asks.
     open_browser : bool
         Open the page, where there is a screen.
