@@ -12,9 +12,12 @@ import pytest
 from PIL import Image
 
 from groupemo.errors import OptionError
+from groupemo.faces import Faces
 from groupemo.images import digest, find_photos
 from groupemo.labeller import server, serving
+from groupemo.labeller.desk import Desk
 from groupemo.labeller.security import HEADERS
+from groupemo.testing import FakeDetector
 
 TOKEN = "the-token"
 SECRET = b"nobody is to read this"
@@ -401,3 +404,73 @@ def test_a_port_that_is_taken_or_is_none(tmp_path):
             serving.listen(tmp_path, taken)
     with pytest.raises(OptionError, match="port 99999: not a number from 1 to 65535"):
         serving.listen(tmp_path, 99_999)
+
+
+# --- in front of a real desk -----------------------------------------------------------------
+
+NASTY = [
+    None, True, -1, 0, 2**53, 1.5, 1e300, "", "\0", "../../etc/passwd", "<script>", "x" * 70_000,
+    "'; DROP TABLE actions; --", [], [1, 2, 3], [[[]]], {}, {"a": 1}, {"__proto__": {}},
+    [0, 0, 0, 0], [1e308, 1, 2, 3], ["a", "b", "c", "d"], "\u202e\u200b", "\ufffe",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("real") / "photos"
+    (folder / "sub").mkdir(parents=True)
+    for number, name in enumerate(["<script>alert(1)<script>.png", "sub/'; DROP TABLE x.png"]):
+        Image.fromarray(np.full((90, 90, 3), number, np.uint8)).save(folder / name)
+    outside = folder.parent / "outside.png"
+    Image.fromarray(np.full((90, 90, 3), 99, np.uint8)).save(outside)
+    (folder / "link.png").symlink_to(outside)
+    (folder / "way").symlink_to(folder.parent)
+    boxes = Faces([[10, 10, 40, 40], [50, 10, 80, 40]])
+    with Desk(folder, detector=FakeDetector(boxes)) as desk, Site(desk).running() as running:
+        yield running
+
+
+def message(**fields):
+    return json.dumps({"annotator": "AB", "client": "tab", **fields})
+
+
+def test_names_are_text_and_links_out_of_the_folder_are_not_there(real):
+    status, headers, data = real.say(message(do="open"))
+    assert (status, headers["content-type"]) == (200, "application/json")
+    assert headers["x-content-type-options"] == "nosniff"
+    names = [item["name"] for item in json.loads(data)["items"]]
+    assert names == ["<script>alert(1)<script>.png", "sub/'; DROP TABLE x.png"]
+    outside = digest((real.desk.labels.parent.parent / "outside.png").read_bytes())[:16]
+    assert real.ask(f"/picture/{outside}?side=64")[0] == 404
+
+
+def test_no_message_breaks_the_desk(real):
+    photo = real.desk.order[0]
+    good = {
+        "id": "1", "photo": photo, "again": 0, "seen": 0, "face": "p0", "kind": "label",
+        "label": "happy", "box": [1, 1, 9, 9], "role": "annotator", "since": 0, "format": "csv",
+        "name": "a.csv", "text": "image,x,y,w,h,emotion\n", "confidence": 1, "second": "sad",
+        "votes": {"happy": 1}, "complete": True, "annotator": "AB", "client": "tab",
+    }  # fmt: skip
+    kinds = [{"do": "act", "kind": kind} for kind in ("add", "move", "delete", "label", "complete")]
+    others = "open photo undo redo changes guess agreement disagreements adjudicate import nonesuch"
+    for base in [*kinds, *({"do": do} for do in others.split())]:
+        for field in good:
+            for value in NASTY:
+                status, _, data = real.say(json.dumps({**good, **base, field: value}))
+                assert status == 200, (base, field, value, data)
+                assert isinstance(json.loads(data), dict)
+    assert json.loads(real.say(message(do="photo", photo=photo))[2])["faces"]
+
+
+def test_no_message_reads_or_writes_a_file_of_its_choice(real):
+    said = real.say(message(do="import", name="/etc/passwd", text="", format="csv"))[2]
+    assert b"root:" not in said
+    for format in ("yolo", "voc"):
+        for name in ("..", "/etc", str(real.desk.labels.parent)):
+            reply = real.say(message(do="import", name=name, text="x", format=format))[2]
+            assert json.loads(reply)["kind"] == "refused"
+    before = {path for path in real.desk.labels.parent.parent.rglob("*")}
+    real.say(message(do="export", path="/tmp/x.csv", name="../x.csv"))
+    after = {path for path in real.desk.labels.parent.parent.rglob("*")}
+    assert after - before <= {real.desk.labels}
