@@ -22,7 +22,7 @@ const THEMES = ["automatic", "light", "dark"];
 /** Show the labeller in `root`. `restart()` shows it anew, for another annotator. */
 export async function mount(root, transport, { annotator, restart }) {
   root.innerHTML = LAYOUT;
-  root.classList.add("groupemo-labeller");
+  root.classList.add("groupemo-labeller", "opening");
   const app = new App(root, transport, restart);
   await app.begin(annotator);
 }
@@ -78,10 +78,12 @@ class App {
       }
     }
     sessionStorage.setItem("groupemo-annotator", JSON.stringify(who));
+    this.root.classList.remove("opening");
     this.#furnish();
     this.#listen();
     const last = sessionStorage.getItem("groupemo-photo");
-    const first = [...this.desk.items].find(([, item]) => !item.complete)?.[0] ?? this.desk.items.keys().next().value;
+    const keys = [...this.desk.items.keys()];
+    const first = keys.find((key) => this.#open(key)) ?? keys[0];
     if (this.desk.notes.length) this.alarm(this.desk.notes.join(" "));
     await this.go(this.desk.item(last) ? last : first);
   }
@@ -117,6 +119,7 @@ class App {
       does ? element("tr", {}, element("th", { scope: "row" }, element("kbd", {}, keys)), element("td", {}, does)) : element("tr", {}, element("th", { colSpan: 2, scope: "rowgroup", className: "group" }, keys)),
     );
     this.find(".tables").replaceChildren(element("table", {}, element("tbody", {}, ...rows)));
+    this.find(".more").popoverTargetElement = this.find(".menu");
     this.#showList(wide());
   }
 
@@ -133,7 +136,6 @@ class App {
       keys: () => this.show("keys"),
       agreement: () => this.#agreement(),
       export: () => this.#export(),
-      menu: () => this.find(".menu").togglePopover(),
       theme: () => this.#theme(THEMES[(THEMES.indexOf(this.theme) + 1) % THEMES.length]),
       name: () => this.#rename(),
       calm: () => (this.find(".alarm").hidden = true),
@@ -171,13 +173,14 @@ class App {
     if (event.defaultPrevented || event.isComposing || this.find("dialog[open]")) return;
     const name = chord(event);
     const { target } = event;
-    const control = target.closest("button:not(.box), summary, input, select, a");
-    if (control && (["Enter", "Space", "Escape"].includes(name) || target.matches("select, [type=range]"))) return;
+    const control = target.closest("button:not(.box), summary, select");
+    if (control && (name === "Enter" || name === "Space")) return;
+    if (target.matches("select, [type=range]") || (name === "Space" && target.matches("input"))) return;
     const character = /^(Shift\+)?[^+]$|^[+]$/.test(name);
     if (character && !this.find("[name=letters]").checked) return;
     const command = name === "Space" ? () => this.stage.hold(true) : this.commands[name];
     if (!command) return;
-    event.preventDefault();
+    if (name !== "Escape") event.preventDefault(); // it closes menus, too
     command(this);
   }
 
@@ -332,8 +335,9 @@ class App {
 
   takeBack() {
     const { face } = this;
-    if (!face?.label || this.desk.adjudicates) return;
-    this.#answer(face, { label: null });
+    if (!face?.label) return;
+    if (this.desk.adjudicates) this.desk.adjudicate(this.key, face.box, null);
+    else this.#answer(face, { label: null });
     this.say("Label taken back.");
   }
 
@@ -368,13 +372,13 @@ class App {
 
   // Boxes
 
-  /** Whether boxes may be changed: not by who adjudicates, not when faces are shown again. */
+  /** Whether boxes may be changed: not by who adjudicates, not where faces are shown again. */
   get drawable() {
-    return !this.desk.adjudicates && !this.item.again;
+    return !this.desk.adjudicates && !this.item.again && !this.item.error;
   }
 
   draw(inMiddle = false) {
-    if (!this.drawable) return this.say("Boxes cannot be changed here.");
+    if (!this.drawable) return this.say("No box can be drawn here.");
     if (inMiddle) this.stage.drawInMiddle();
     else this.stage.draw(!this.stage.drawing);
   }
@@ -440,6 +444,7 @@ class App {
   async complete() {
     const state = this.desk.state(this.key);
     if (!state || this.desk.adjudicates) return;
+    if (this.item.error) return this.#nextOpen();
     if (state.pending) return this.say("The detector has not looked at this photo yet: a moment.");
     const left = this.faces.filter(({ label }) => !label);
     if (!state.complete && left.length && !(await this.#insists(left.length))) return this.select(left[0].id);
@@ -450,7 +455,7 @@ class App {
 
   async #insists(left) {
     const dialog = this.find(".unfinished");
-    dialog.querySelector("p").textContent = `${count(left, "face")} of this photo ${left === 1 ? "has" : "have"} no label. In a complete photo they count as no face.`;
+    dialog.querySelector("p").textContent = `${count(left, "face")} of this photo ${left === 1 ? "has" : "have"} no label. Until each has one (0: unsure, 9: not a face), the photo is written as not complete.`;
     dialog.returnValue = "";
     dialog.showModal();
     await new Promise((done) => dialog.addEventListener("close", done, { once: true }));
@@ -461,11 +466,17 @@ class App {
   #nextOpen(before = "") {
     const { keys } = this.list;
     const here = keys.indexOf(this.key);
-    const open = (key) => (this.desk.adjudicates ? this.desk.item(key).disagree > 0 : !(this.desk.state(key) ?? this.desk.item(key)).complete);
-    const next = [...keys.slice(here + 1), ...keys.slice(0, here)].find(open);
+    const next = [...keys.slice(here + 1), ...keys.slice(0, here)].find((key) => this.#open(key));
     if (!next) return this.say(`${before}Nothing is left to do among the photos shown.`);
     this.go(next);
     this.say(`${before}${this.item.name}, ${count(this.item.faces, "face")}.`);
+  }
+
+  /** Whether there is something to do on a photo. */
+  #open(key) {
+    const item = this.desk.item(key);
+    if (this.desk.adjudicates) return item.disagree > 0;
+    return !item.error && !(this.desk.state(key) ?? item).complete;
   }
 
   #picked(key) {
@@ -537,7 +548,7 @@ class App {
       try {
         this.guesses.set(key, (await this.desk.ask({ do: "guess", photo: this.item.id })).guesses);
       } catch (error) {
-        this.alarm(error.message);
+        this.say(error.message);
       }
     }
     this.render();
@@ -607,7 +618,7 @@ class App {
     this.find(".photo-place").textContent = `${place} of ${desk.items.size.toLocaleString("en")}${item.again ? ", again" : ""}`;
     Object.assign(this.find("progress"), { max: Math.max(1, faces), value: labelled });
     const minutes = left === null ? "" : left < 1 ? ", less than a minute left" : `, about ${count(Math.round(left), "minute")} left`;
-    this.find(".progress-text").textContent = `${labelled.toLocaleString("en")} of ${count(faces, "face")}${minutes}`;
+    this.find(".progress-text").textContent = `${labelled.toLocaleString("en")} of ${count(faces, desk.adjudicates ? "disagreement" : "face")}${minutes}`;
     const { waiting } = desk.outbox;
     this.find("[data-do=undo]").disabled = !desk.history.undo && !waiting.length;
     this.find("[data-do=redo]").disabled = !desk.history.redo;

@@ -97,7 +97,9 @@ export class Desk {
 
   #opened({ items, classes, progress, seq, history, settings, notes }) {
     Object.assign(this, { classes, progress, history, settings, notes });
-    this.items = new Map(items.map((item) => [keyOf(item), item]));
+    const told = new Map(items.map((item) => [keyOf(item), item]));
+    const known = [...(this.items?.keys() ?? [])].filter((key) => told.has(key)); // keep their places
+    this.items = new Map([...known, ...told.keys()].map((key) => [key, told.get(key)]));
     this.seq = Math.max(this.seq, seq);
   }
 
@@ -128,7 +130,9 @@ export class Desk {
   /** Hear of other tabs and of the detector. */
   async #poll() {
     if (document.hidden) return;
-    const { seq, photos, waiting } = await this.ask({ do: "changes", since: this.heard });
+    const { seq, photos, waiting, trouble } = await this.ask({ do: "changes", since: this.heard });
+    if (trouble && trouble !== this.told) this.on.trouble(`The labels file is behind: ${trouble}`);
+    this.told = trouble;
     const found = waiting !== this.waiting;
     Object.assign(this, { heard: seq, waiting });
     if (!photos.length && !found) return;

@@ -15,7 +15,15 @@ export const LAYOUT = `
     <button type="button" data-do="undo" title="Undo  Ctrl+Z">Undo</button>
     <button type="button" data-do="redo" title="Redo  Ctrl+Y">Redo</button>
     <button type="button" data-do="guide" title="What the labels mean  g">Guide</button>
-    <button type="button" data-do="menu" aria-haspopup="true">More</button>
+    <button type="button" class="more">More</button>
+  </div>
+  <div class="menu" popover>
+    <button type="button" data-do="keys">Keys <kbd>?</kbd></button>
+    <button type="button" data-do="agreement">Agreement</button>
+    <button type="button" data-do="export">Write the labels file now</button>
+    <button type="button" data-do="theme"></button>
+    <label class="switch"><input type="checkbox" name="letters"> Keys without Ctrl</label>
+    <button type="button" data-do="name"></button>
   </div>
 </header>
 <div class="alarm" role="alert" hidden><span></span><button type="button" data-do="calm">Close</button></div>
@@ -74,14 +82,6 @@ export const LAYOUT = `
     </details>
   </section>
 </main>
-<div class="menu" popover>
-  <button type="button" data-do="keys">Keys <kbd>?</kbd></button>
-  <button type="button" data-do="agreement">Agreement</button>
-  <button type="button" data-do="export">Write the labels file now</button>
-  <button type="button" data-do="theme"></button>
-  <label class="switch"><input type="checkbox" name="letters"> Keys without Ctrl work</label>
-  <button type="button" data-do="name"></button>
-</div>
 <dialog class="hello" aria-label="Who labels?"><form method="dialog">
   <h2>Who labels?</h2>
   <p>Say what expression each face <em>seems</em> to show to you. Nobody sees your labels while they give theirs.</p>

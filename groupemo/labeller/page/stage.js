@@ -11,7 +11,7 @@ const STEP = 1.3; // of a zoom by key or button
 export class Stage {
   /** `on`: select(face), adjust(face, box, done), add(box), drawing(yes). */
   constructor(root, pictures, on) {
-    Object.assign(this, { root, pictures, on, item: null, view: null, drawing: false, space: false });
+    Object.assign(this, { root, pictures, on, item: null, view: null, faces: [], drawing: false, space: false });
     this.canvas = root.querySelector("canvas");
     this.boxes = root.querySelector(".boxes");
     this.grips = root.querySelector(".grips");
@@ -36,10 +36,11 @@ export class Stage {
     return [this.item.width, this.item.height];
   }
 
-  /** Show another photo, whole. Resolves when its picture is drawn. */
+  /** Show another photo, whole, or none where it cannot be shown. Resolves when it is drawn. */
   async open(item) {
-    this.item = item;
+    Object.assign(this, { item: item.error ? null : item, view: null });
     this.draw(false);
+    this.#fill(null);
     this.fit();
     await this.#paint();
   }
@@ -64,17 +65,20 @@ export class Stage {
 
   /** Bring a face into view, and let the keyboard's focus follow if it is among the boxes. */
   reveal({ id, box }) {
+    if (!this.item) return;
     this.#look(reveal(this.view, box, this.photo, this.size));
     if (this.boxes.contains(document.activeElement)) this.buttons.get(id)?.focus({ preventScroll: true });
   }
 
   fit() {
+    if (!this.item) return;
     this.#look(fit(this.photo, this.size));
   }
 
   /** Zoom in (1) or out (-1) about the present face, or about the middle. */
   zoom(direction) {
-    const face = this.faces?.find(({ id }) => id === this.selected);
+    if (!this.item) return;
+    const face = this.faces.find(({ id }) => id === this.selected);
     const [x1, y1, x2, y2] = face ? toStage(this.view, face.box) : [0, 0, ...this.size];
     this.#zoom(STEP ** (2 * direction), [(x1 + x2) / 2, (y1 + y2) / 2]);
   }
@@ -111,6 +115,7 @@ export class Stage {
 
   #look(view) {
     this.view = view;
+    this.whole = view.scale <= fit(this.photo, this.size).scale * 1.001;
     this.#place();
   }
 
@@ -122,22 +127,20 @@ export class Stage {
 
   #resize() {
     if (!this.item) return;
-    const whole = this.view.scale <= fit(this.photo, this.known).scale * 1.001;
-    this.#look(whole ? fit(this.photo, this.size) : settle(this.view, this.photo, this.size));
+    this.#look(this.whole ? fit(this.photo, this.size) : settle(this.view, this.photo, this.size));
     this.#paint();
   }
 
   #place() {
     if (!this.view) return;
     const { scale, x, y } = this.view;
-    this.known = this.size;
     const [width, height] = this.photo;
     this.canvas.style.transform = `translate(${x}px, ${y}px) scale(${(width * scale) / this.canvas.width}, ${(height * scale) / this.canvas.height})`;
-    for (const face of this.faces ?? []) {
+    for (const face of this.faces) {
       const size = put(this.buttons.get(face.id), toStage(this.view, face.box));
       this.buttons.get(face.id).classList.toggle("narrow", size[0] < 60);
     }
-    const face = this.faces?.find(({ id }) => id === this.selected);
+    const face = this.faces.find(({ id }) => id === this.selected);
     this.grips.hidden = !face;
     if (!face) return;
     const size = put(this.grips, toStage(this.view, face.box));
@@ -147,17 +150,17 @@ export class Stage {
   /** Draw the picture, sharp enough for the present zoom. */
   async #paint() {
     const { item } = this;
+    if (!item) return;
     const scale = Math.max(this.view.scale, fit(this.photo, this.size).scale) * devicePixelRatio;
     const side = sideFor(Math.max(...this.photo) * scale, Math.max(...this.photo));
     const entry = this.pictures.photo(item.id, side);
-    if (!entry.bitmap && this.painted !== item) this.#fill(null, item);
     const bitmap = entry.bitmap ?? (await entry.promise);
-    if (this.item === item) this.#fill(bitmap, item);
+    if (this.item === item) this.#fill(bitmap);
   }
 
-  #fill(bitmap, item) {
+  #fill(bitmap) {
     if (bitmap && this.bitmap === bitmap) return;
-    Object.assign(this, { bitmap, painted: item });
+    this.bitmap = bitmap;
     this.canvas.width = bitmap?.width ?? 1;
     this.canvas.height = bitmap?.height ?? 1;
     if (bitmap) this.canvas.getContext("2d").drawImage(bitmap, 0, 0);
@@ -173,7 +176,8 @@ export class Stage {
     if (!this.item || event.button > 1) return;
     this.root.setPointerCapture(event.pointerId);
     this.pointers.set(event.pointerId, this.#at(event));
-    this.gesture = this.pointers.size === 1 ? this.#gesture(event) : null;
+    const points = [...this.pointers.values()];
+    this.gesture = points.length === 1 ? this.#gesture(event) : { kind: "pinch", points, view: this.view };
   }
 
   /** What a drag from here does. */
@@ -189,9 +193,8 @@ export class Stage {
 
   #move(event) {
     if (!this.pointers.has(event.pointerId)) return;
-    const before = [...this.pointers.values()];
     this.pointers.set(event.pointerId, this.#at(event));
-    if (this.pointers.size === 2) this.#pinch(before, [...this.pointers.values()]);
+    if (this.gesture?.kind === "pinch") this.#pinch(this.gesture, [...this.pointers.values()]);
     else if (this.gesture) this.#drag(this.gesture, this.#at(event));
   }
 
@@ -212,13 +215,12 @@ export class Stage {
     this.on.adjust(face.id, gesture.box, false);
   }
 
-  #pinch(before, after) {
+  #pinch({ points, view }, now) {
     const middle = ([a, b]) => [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2];
     const apart = ([a, b]) => Math.max(1, Math.hypot(a[0] - b[0], a[1] - b[1]));
-    const [from, to] = [middle(before), middle(after)];
-    const panned = { ...this.view, x: this.view.x + to[0] - from[0], y: this.view.y + to[1] - from[1] };
-    this.view = panned;
-    this.#zoom(apart(after) / apart(before), to);
+    const [from, to] = [middle(points), middle(now)];
+    this.view = { ...view, x: view.x + to[0] - from[0], y: view.y + to[1] - from[1] };
+    this.#zoom(apart(now) / apart(points), to);
   }
 
   #up(event, canceled = false) {

@@ -1,0 +1,677 @@
+"""The labeller's page in a real browser, with a real desk behind it."""
+
+import socket
+import threading
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from groupemo import Faces, load_labels
+from groupemo.emotions import EMOTIONS
+from groupemo.labeller.desk import Desk
+
+pytest.importorskip("starlette")
+pytestmark = pytest.mark.browser
+
+SIZE = (640, 480)
+GRID = [
+    (40 + 150 * column, 30 + 150 * row, 100 + 150 * column, 110 + 150 * row)
+    for row in range(3)
+    for column in range(4)
+]
+"""Twelve faces a photo, in the order in which one reads."""
+
+
+def find_faces(image):
+    """Propose the faces of every photo, as a detector might: not in reading order."""
+    boxes = np.array(GRID[::-1], np.float32)
+    return Faces(boxes, np.linspace(0.9, 0.6, len(boxes), dtype=np.float32))
+
+
+class Guesser:
+    """Takes every face for happy."""
+
+    classes = EMOTIONS
+
+    def prepare(self, image, faces):
+        return np.zeros((len(faces), 1))
+
+    def predict(self, inputs):
+        return np.tile([0.1, 0.1, 0.1, 0.4, 0.1, 0.1, 0.1], (len(inputs), 1))
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("labeller") / "photos"
+    folder.mkdir()
+    colors = np.random.default_rng(0).integers(60, 220, (3, 12, 3), np.uint8)
+    for number, row in enumerate(colors):
+        image = np.full((SIZE[1], SIZE[0], 3), 40 + 20 * number, np.uint8)
+        for (left, top, right, bottom), color in zip(GRID, row, strict=True):
+            image[top:bottom, left:right] = color
+        Image.fromarray(image).save(folder / f"{number + 1}.png")
+    return folder
+
+
+class Labelling:
+    """A desk and its server, and what they keep."""
+
+    def __init__(self, desk, address):
+        self.desk = desk
+        self.address = address
+        self.keys = desk.order
+
+    def state(self, photo=0, annotator="AB"):
+        """Return a photo's faces by id, as the desk has them."""
+        asked = {"do": "photo", "photo": self.keys[photo], "annotator": annotator, "client": "t"}
+        state = self.desk.handle(asked)
+        return {face["id"]: face for face in state["faces"]} | {"complete": state["complete"]}
+
+    def given(self, photo=0, annotator="AB"):
+        """Return the labels of a photo in reading order, the drawn faces last."""
+        faces = self.state(photo, annotator)
+        return [faces[f"p{11 - place}"]["label"] for place in range(12)]
+
+    def say(self, photo, face, label, annotator):
+        """Label a face without a page."""
+        assert face in self.state(photo)  # found by now
+        known = self.desk.handle(
+            {"do": "open", "annotator": annotator, "client": annotator, "role": "annotator"}
+        )
+        done = self.desk.handle(
+            {
+                "do": "act", "annotator": annotator, "client": annotator, "id": f"{annotator}-{face}",
+                "photo": self.keys[photo], "kind": "label", "face": face, "label": label,
+                "seen": known["seq"],
+            }
+        )  # fmt: skip
+        assert "error" not in done, done
+
+
+@pytest.fixture
+def labelling(photos, tmp_path):
+    """Return a desk that is served to pages."""
+    from groupemo.labeller.server import make_app
+    from groupemo.labeller.serving import Server
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    with (
+        listener,
+        Desk(
+            photos, labels=tmp_path / "labels.csv", detector=find_faces, backends=[Guesser()]
+        ) as desk,
+    ):
+        server = Server(make_app(desk, "token", port))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield Labelling(desk, f"http://127.0.0.1:{port}/#token")
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@pytest.fixture
+def window(browser, labelling):
+    """Open windows on the labeller; nothing may end up in the console or go elsewhere."""
+    faults, faces, contexts = [], set(), []
+
+    def opened(width=1440, height=900, scheme="light", **options):
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, **options
+        )
+        context.set_default_timeout(10_000)
+        contexts.append(context)
+        return context
+
+    def page_in(context=None, name="AB", role="annotator", **options):
+        page = (context or opened(**options)).new_page()
+        page.on("console", lambda message: faults.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: faults.append(f"error: {error}"))
+        page.on("request", lambda request: asked(request.url))
+        page.on("requestfinished", lambda request: answered(request.url))
+        page.goto(labelling.address)
+        if name:
+            begin(page, name, role)
+        return page
+
+    def asked(url):
+        if not url.startswith(("blob:", labelling.address.partition("#")[0])):
+            faults.append(f"request: {url[:80]}")
+
+    def answered(url):
+        if "/face/" in url:
+            faces.add(url)
+
+    page_in.faults, page_in.faces = faults, faces
+    yield page_in
+    for context in contexts:
+        context.close()
+    expected = "ERR_FAILED"  # of tests that cut the connection
+    assert not [fault for fault in faults if expected not in fault]
+
+
+def begin(page, name, role="annotator"):
+    """Say who labels, and wait for the first photo."""
+    page.get_by_label("Your name or initials").fill(name)
+    page.locator(f"[value={role}]").check()
+    page.get_by_role("button", name="Begin").click()
+    ready(page)
+
+
+def ready(page):
+    """Wait until the face in the panel is sharp."""
+    page.wait_for_selector(".face canvas[data-sharp=true]")
+
+
+def press(page, keys):
+    for key in keys.split():
+        page.keyboard.press(key)
+
+
+def saved(page):
+    """Wait until the page says that all is saved."""
+    page.wait_for_selector(".saved[data-state=saved]")
+
+
+def said(page):
+    return page.locator(".said").text_content()
+
+
+def tags(page):
+    return page.locator(".box span").all_text_contents()
+
+
+def box_of(page, number):
+    """Return a box on the screen, without its border's half pixels."""
+    box = page.locator(".box").nth(number).bounding_box()
+    return [box["x"], box["y"], box["width"], box["height"]]
+
+
+@contextmanager
+def cut(page):
+    """Let no message reach the desk."""
+    page.context.route("**/api", lambda route: route.abort())
+    yield
+    page.context.unroute("**/api")
+
+
+def test_thirty_faces_by_keyboard_alone(window, labelling):
+    page = window()
+    assert page.locator(".box").count() == 12
+    press(page, "1 2 3 4 5 6 7 8 9 0 i 1 Enter")
+    page.wait_for_selector(".photo-name:text('2.png')")
+    press(page, "7 7 7 7 7 7 4 4 4 4 4 4 Enter")
+    page.wait_for_selector(".photo-name:text('3.png')")
+    press(page, "1 2 3 4 5 6")
+    saved(page)
+    words = [*EMOTIONS, "contempt", "not_a_face", "unsure", "ignore", "angry"]
+    assert labelling.given(0) == words
+    assert labelling.given(1) == ["neutral"] * 6 + ["happy"] * 6
+    assert labelling.given(2) == [*EMOTIONS[:6], *[None] * 6]
+    assert [labelling.state(photo)["complete"] for photo in range(3)] == [True, True, False]
+    before = tags(page), page.locator(".progress-text").text_content()
+    assert before[1].startswith("30 of 36 faces")
+    page.reload()
+    ready(page)
+    assert (tags(page), page.locator(".progress-text").text_content()) == before
+    assert page.locator(".face-place").text_content() == "Face 7 of 12"
+    labels = load_labels(labelling.desk.export())
+    assert [len(faces) for faces in labels.values()] == [11, 12, 6]  # one is no face
+
+
+def test_boxes_are_drawn_moved_resized_deleted_and_all_of_it_undone(window, labelling):
+    page = window()
+    view = page.locator(".view").bounding_box()
+    x, y = view["x"] + 30, view["y"] + view["height"] / 2 + 200
+    press(page, "n")
+    drag(page, (x, y), (x + 90, y + 80))
+    assert page.locator(".box").count() == 13
+    drawn = box_of(page, 12)
+    assert drawn == pytest.approx([x, y, 90, 80], abs=2)
+    drag(page, (x + 45, y + 40), (x + 145, y + 20))
+    assert box_of(page, 12) == pytest.approx([x + 100, y - 20, 90, 80], abs=2)
+    drag(page, (x + 190, y + 60), (x + 230, y + 70))
+    assert box_of(page, 12) == pytest.approx([x + 100, y - 20, 130, 90], abs=2)
+    press(page, "Shift+ArrowRight Alt+Shift+ArrowDown ArrowLeft Alt+ArrowUp 6")
+    saved(page)
+    face = next(face for name, face in labelling.state().items() if name.startswith("d"))
+    assert face["label"] == "surprise"
+    left = boxes(page)
+    press(page, "k Delete")
+    saved(page)
+    assert len(labelling.state()) == 13
+    for _ in range(6):
+        press(page, "Control+z")
+        saved(page)
+    assert page.locator(".box").count() == 12
+    assert page.locator("[data-do=undo]").is_disabled()
+    assert said(page).startswith("Undone")
+    page.reload()
+    ready(page)
+    for key in ("Control+y", "Control+Shift+z", "Control+y", "Control+y", "Control+y"):
+        press(page, key)
+        saved(page)
+    assert boxes(page) == pytest.approx(left)
+    assert tags(page)[12] == "surprise"
+    press(page, "Control+y")
+    saved(page)
+    assert page.locator(".box").count() == 12
+    assert page.locator("[data-do=redo]").is_disabled()
+
+
+def boxes(page):
+    return [number for place in range(13) for number in box_of(page, place)]
+
+
+def drag(page, start, end):
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move(*((a + b) / 2 for a, b in zip(start, end, strict=True)))
+    page.mouse.move(*end)
+    page.mouse.up()
+
+
+def test_a_box_by_keyboard_stands_in_the_middle(window, labelling):
+    page = window()
+    press(page, "n Enter")
+    saved(page)
+    face = next(face for name, face in labelling.state().items() if name.startswith("d"))
+    left, top, right, bottom = face["box"]
+    assert ((left + right) / 2, (top + bottom) / 2) == pytest.approx((320, 240), abs=0.5)
+    assert right - left == pytest.approx(60, abs=0.2)
+    assert page.locator(".box[aria-pressed=true]").get_attribute("data-face") == face["id"]
+    press(page, "n Escape 4")
+    assert page.locator(".box").count() == 13
+    saved(page)
+    assert labelling.state()[face["id"]]["label"] == "happy"
+
+
+def test_second_choice_confidence_and_votes(window, labelling):
+    page = window()
+    press(page, "Shift+6 c c 1")  # of a face without a label: given together with it
+    press(page, "k Shift+2")  # of one that has it: at once
+    saved(page)
+    face = labelling.state()["p11"]
+    assert (face["label"], face["second"], face["confidence"]) == ("angry", "disgust", 2)
+    page.get_by_role("button", name="Second choice").click()
+    page.get_by_role("button", name="fear").click()
+    page.get_by_role("button", name="fairly sure", exact=True).click()
+    saved(page)
+    face = labelling.state()["p11"]
+    assert (face["second"], face["confidence"]) == ("fear", None)
+    page.get_by_text("Soft votes").click()
+    page.get_by_label("happy").fill("3")
+    page.get_by_label("neutral").fill("1")
+    page.get_by_role("button", name="Give these votes").click()
+    saved(page)
+    face = labelling.state()["p11"]
+    assert (face["label"], face["votes"]) == ("happy", {"happy": 0.75, "neutral": 0.25})
+    press(page, "k")
+    assert page.get_by_role("slider", name="happy").input_value() == "8"
+    press(page, "Backspace")
+    saved(page)
+    assert labelling.state()["p11"]["label"] is None
+
+
+def test_a_photo_with_unlabelled_faces_is_not_complete_by_accident(window, labelling):
+    page = window()
+    press(page, "4 4 j Enter")
+    dialog = page.get_by_role("dialog")
+    assert "10 faces of this photo have no label" in dialog.text_content()
+    press(page, "Enter")
+    assert dialog.is_hidden()
+    assert page.locator(".face-place").text_content() == "Face 3 of 12"
+    press(page, "Enter Tab Enter")
+    page.wait_for_selector(".photo-name:text('2.png')")
+    saved(page)
+    assert labelling.state()["complete"]
+    page.locator(".filter select").select_option("complete")
+    assert page.locator(".list li:visible").all_text_contents() == ["1.png2/12complete"]
+    page.locator(".list li:visible button").click()
+    page.get_by_role("button", name="Open it again").click()
+    saved(page)
+    assert not labelling.state()["complete"]
+
+
+def test_messages_wait_for_the_connection_and_survive_a_reload(window, labelling):
+    page = window()
+    with cut(page):
+        press(page, "1 2 3")
+        page.wait_for_selector(".saved[data-state=trouble]")
+        text = "not saved: no connection, 3 waiting"
+        assert page.locator(".saved").text_content() == text
+        assert tags(page)[:4] == ["angry", "disgust", "fear", ""]
+        assert labelling.given()[:3] == [None] * 3
+        page.reload()
+    page.reload()
+    ready(page)
+    saved(page)
+    assert tags(page)[:4] == ["angry", "disgust", "fear", ""]
+    assert labelling.given()[:4] == ["angry", "disgust", "fear", None]
+
+
+def test_a_lost_answer_does_nothing_twice(window, labelling):
+    page = window()
+
+    def lose(route):
+        route.fetch()
+        route.abort()
+
+    page.context.route("**/api", lose, times=2)
+    press(page, "n Enter")
+    page.wait_for_selector(".saved[data-state=trouble]")
+    saved(page)
+    assert page.locator(".box").count() == 13
+    assert len(labelling.state()) == 14
+
+
+def test_what_a_closed_tab_left_is_sent_by_the_next(window, labelling):
+    page = window()
+    context = page.context
+    with cut(page):
+        press(page, "1 2")
+        page.wait_for_selector(".saved[data-state=trouble]")
+        page.close()
+    page = window(context)
+    saved(page)
+    page.wait_for_selector(".box span:text('disgust')")
+    assert labelling.given()[:3] == ["angry", "disgust", None]
+
+
+def test_two_tabs_overwrite_nothing_in_silence(window, labelling):
+    first = window()
+    second = window(first.context)
+    second.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    press(first, "1")
+    saved(first)
+    press(second, "2")
+    second.wait_for_selector(".alarm:visible")
+    assert "changed in another tab" in second.locator(".alarm").text_content()
+    assert labelling.given()[0] == "angry"
+    assert tags(second)[0] == "angry"
+    press(second, "k 2")
+    saved(second)
+    assert labelling.given()[0] == "disgust"
+    first.wait_for_selector(".box span:text('disgust')")  # heard of by asking
+
+
+def test_a_duplicated_tab_is_a_tab_of_its_own(window):
+    first = window()
+    own = "sessionStorage.getItem('groupemo-client')"
+    client = first.evaluate(own)
+    first.reload()
+    ready(first)
+    assert first.evaluate(own) == client
+    second = window(first.context)
+    second.evaluate("(id) => sessionStorage.setItem('groupemo-client', id)", client)
+    second.reload()
+    ready(second)
+    assert second.evaluate(own) != client
+
+
+def test_a_wrong_token_is_said(window, labelling):
+    page = window()
+    page.context.route(
+        "**/api", lambda route: route.fulfill(status=401, json={"error": "no", "kind": "refused"})
+    )
+    press(page, "1")
+    page.wait_for_selector(".saved[data-state=trouble]")
+    assert "address" in page.locator(".saved").text_content()
+    page.context.unroute("**/api")
+    saved(page)
+    assert labelling.given()[0] == "angry"
+    window.faults.clear()  # the browser notes a 401 in the console
+
+
+def test_the_next_faces_are_here_before_they_are_needed(window):
+    page = window()
+    wait_for(page, lambda: len(window.faces) == 5 + 2 + 2)  # four ahead, two on each next photo
+    page.wait_for_timeout(300)  # until they are decoded
+    page.context.route("**/picture/**", lambda route: route.abort())
+    page.context.route("**/face/**", lambda route: route.abort())
+    shown = "({ ...document.querySelector('.face canvas').dataset })"
+    for number in range(4):
+        press(page, "4")
+        assert page.evaluate(shown) == {"face": f"p{10 - number}", "sharp": "true"}
+    press(page, "]")
+    assert page.evaluate(shown) == {"face": "p11", "sharp": "true"}
+    assert page.locator(".view canvas").evaluate("(one) => one.width") == SIZE[0]
+
+
+def wait_for(page, holds):
+    for _ in range(500):
+        if holds():
+            return
+        page.wait_for_timeout(20)
+    pytest.fail("waited in vain")
+
+
+def test_zoom_keeps_the_point_under_the_pointer(window):
+    page = window()
+    x, y, width, height = box_of(page, 5)
+    page.mouse.move(x + width / 4, y + height / 4)
+    page.mouse.wheel(0, -400)
+    page.wait_for_function("(w) => document.querySelectorAll('.box')[5].offsetWidth > 1.5 * w", arg=width)
+    left, top, wide, high = box_of(page, 5)
+    assert (left + wide / 4, top + high / 4) == pytest.approx((x + width / 4, y + height / 4), abs=2)
+    press(page, "+ +")
+    press(page, "k")  # the face before is brought into view
+    view, box = page.locator(".view").bounding_box(), page.locator("[aria-pressed=true].box").bounding_box()
+    assert view["x"] < box["x"] + box["width"] / 2 < view["x"] + view["width"]
+    assert view["y"] < box["y"] + box["height"] / 2 < view["y"] + view["height"]
+    page.keyboard.down("Space")
+    drag(page, (box["x"] + 20, box["y"] + 20), (box["x"] - 80, box["y"] + 20))
+    page.keyboard.up("Space")
+    panned = page.locator("[aria-pressed=true].box").bounding_box()
+    assert panned["x"] == pytest.approx(box["x"] - 100, abs=1)
+    press(page, "f")
+    assert box_of(page, 5) == pytest.approx([x, y, width, height], abs=0.5)
+
+
+def test_two_fingers_zoom_and_pan(window):
+    page = window(width=820, height=1180, has_touch=True)
+    x, y, width, height = box_of(page, 5)
+    wire = page.context.new_cdp_session(page)
+
+    def touch(kind, *points):
+        wire.send(
+            "Input.dispatchTouchEvent",
+            {"type": kind, "touchPoints": [{"x": a, "y": b, "id": i} for i, (a, b) in enumerate(points)]},
+        )
+
+    touch("touchStart", (x - 40, y), (x + 40, y))
+    for step in range(1, 5):
+        touch("touchMove", (x - 40 - 10 * step, y), (x + 40 + 10 * step, y))
+    touch("touchEnd")
+    left, top, wide, _ = box_of(page, 5)
+    assert wide == pytest.approx(2 * width, rel=0.03)
+    assert (left, top) == pytest.approx((x, y), abs=3)
+    page.touchscreen.tap(*(sum(pair) / 2 for pair in zip((left, top), (left + wide, top + 40), strict=True)))
+    assert page.locator(".face-place").text_content() == "Face 6 of 12"
+
+
+GEOMETRY = """async () => {
+  const g = await import("/page/geometry.js");
+  const random = (low, high) => low + Math.random() * (high - low);
+  const near = (a, b, what) => {
+    if (Math.abs(a - b) > 1e-6 * (1 + Math.abs(b))) throw new Error(`${what}: ${a} is not ${b}`);
+  };
+  const holds = (yes, what) => { if (!yes) throw new Error(what); };
+  for (let round = 0; round < 2000; round++) {
+    const photo = [random(20, 6000), random(20, 6000)], stage = [random(200, 2000), random(200, 1500)];
+    const whole = g.fit(photo, stage);
+    const [left, top, right, bottom] = g.toStage(whole, [0, 0, ...photo]);
+    near(left + right, stage[0], "centered"); near(top + bottom, stage[1], "centered");
+    holds(left > 0 && top > 0, "whole");
+    let view = g.zoom(whole, random(1, 30), [random(0, stage[0]), random(0, stage[1])], photo, stage);
+    view = g.settle({ ...view, x: view.x + random(-500, 500), y: view.y + random(-500, 500) }, photo, stage);
+    const there = g.toStage(view, [0, 0, ...photo]);
+    [0, 1].forEach((axis) => holds(
+      there[axis] <= 17 && there[axis + 2] >= stage[axis] - 17
+        || Math.abs(there[axis] + there[axis + 2] - stage[axis]) < 1e-6, "no needless margin"));
+    const x = random(0, photo[0] - 4), y = random(0, photo[1] - 4);
+    const box = [x, y, random(x + 2, photo[0]), random(y + 2, photo[1])];
+    const inside = ([x1, y1, x2, y2]) => x1 >= -1e-9 && y1 >= -1e-9 && x2 <= photo[0] + 1e-9 && y2 <= photo[1] + 1e-9;
+    const shifted = g.moved(box, random(-9e3, 9e3), random(-9e3, 9e3), photo);
+    holds(inside(shifted), "moved inside");
+    near(shifted[2] - shifted[0], box[2] - box[0], "keeps its width");
+    for (const edges of ["n", "ne", "e", "se", "s", "sw", "w", "nw"]) {
+      const sized = g.resized(box, edges, random(-9e3, 9e3), random(-9e3, 9e3), photo);
+      holds(inside(sized) && sized[2] - sized[0] >= 2 - 1e-9 && sized[3] - sized[1] >= 2 - 1e-9, `resized ${edges}`);
+      for (const [edge, side] of [["w", 0], ["n", 1], ["e", 2], ["s", 3]]) {
+        if (!edges.includes(edge)) near(sized[side], box[side], "other edges stay");
+      }
+    }
+    const seen = g.toStage(g.reveal(view, box, photo, stage), box);
+    const middle = [(seen[0] + seen[2]) / 2, (seen[1] + seen[3]) / 2];
+    holds([0, 1].every((axis) => middle[axis] > 0 && middle[axis] < stage[axis]), "revealed");
+    const [px, py] = g.toPhoto(view, [7, 9]), [sx, sy] = g.toStage(view, [px, py]);
+    near(sx, 7, "there and back"); near(sy, 9, "there and back");
+    holds(inside(g.around([random(0, photo[0]), random(0, photo[1])], [box], photo)), "around");
+  }
+  const face = (id, x, y) => ({ id, box: [x, y, x + 50, y + 60] });
+  return g.readingOrder([face("d", 10, 200), face("b", 100, 20), face("a", 0, 35), face("c", 200, 0), face("e", 300, 190)]);
+}"""
+
+
+def test_geometry_keeps_its_promises(window):
+    assert window(name=None).evaluate(GEOMETRY) == ["a", "b", "c", "d", "e"]
+
+
+def test_a_guess_is_shown_only_when_asked_for_and_is_recorded(window, labelling):
+    page = window()
+    assert page.locator(".guesses").text_content() == ""
+    press(page, "1")
+    page.locator(".guess summary").click()
+    page.get_by_label("Seeing a guess biases").check()
+    page.wait_for_selector(".guesses:has-text('happy 40%')")
+    press(page, "2")
+    saved(page)
+    labels = load_labels(labelling.desk.export())
+    shown = [face.extra.get("guess_shown") for faces in labels.values() for face in faces]
+    assert sorted(shown, key=str) == ["", "yes"] or len(set(shown)) == 2
+
+
+def test_an_adjudicator_decides_where_others_differ(window, labelling):
+    for annotator, words in (("AB", ("happy", "sad")), ("CD", ("happy", "fear"))):
+        for face, word in zip(("p11", "p10"), words, strict=True):
+            labelling.say(0, face, word, annotator)
+    page = window(name="JD", role="adjudicator")
+    assert page.locator(".box").count() == 2
+    assert page.locator(".progress-text").text_content() == "0 of 1 disagreement"
+    assert page.locator(".face-place").text_content() == "Face 2 of 2"
+    assert page.locator(".answers-given li").all_text_contents() == ["ABsad", "CDfear"]
+    page.locator(".filter select").select_option("disagree")
+    assert page.locator(".list li:visible").count() == 1
+    press(page, "5")
+    saved(page)
+    assert page.locator(".progress-text").text_content() == "1 of 1 disagreement"
+    assert tags(page) == ["happy", "sad"]
+    press(page, "Control+z")
+    page.wait_for_selector(".progress-text:text('0 of 1')")
+    page.get_by_role("button", name="More").click()
+    page.get_by_role("button", name="Agreement").click()
+    figures = page.locator("dialog.agreement")
+    page.wait_for_selector("dialog.agreement:has-text('AB, CD')")
+    assert "Krippendorff's alpha" in figures.text_content()
+    assert figures.locator("table").count() == 3
+
+
+def test_annotators_see_nothing_of_each_other(window, labelling):
+    labelling.say(0, "p11", "happy", "CD")
+    page = window()
+    assert tags(page) == [""] * 12
+    assert page.locator(".list").text_content().count("0/12") == 3
+    page.get_by_role("button", name="More").click()
+    page.get_by_role("button", name="Agreement").click()
+    page.wait_for_selector("dialog.agreement:has-text('You with yourself')")
+
+
+def test_a_name_that_adjudicates_may_not_label(window, labelling):
+    labelling.say(0, "p11", "happy", "AB")
+    page = window(name=None)
+    page.get_by_label("Your name or initials").fill("AB")
+    page.locator("[value=adjudicator]").check()
+    page.get_by_role("button", name="Begin").click()
+    assert "another name" in page.locator("dialog [role=alert]").text_content()
+    begin(page, "EF", "adjudicator")
+
+
+def test_keys_may_be_turned_off(window, labelling):
+    page = window()
+    page.get_by_role("button", name="More").click()
+    page.get_by_label("Keys without Ctrl").uncheck()
+    press(page, "Escape 1 j")
+    assert page.locator(".face-place").text_content() == "Face 1 of 12"
+    page.get_by_role("button", name="happy").click()
+    press(page, "Control+z")
+    saved(page)
+    assert labelling.given()[0] is None
+
+
+def test_tab_leads_through_the_faces(window):
+    page = window()
+    page.locator(".box").first.focus()
+    press(page, "Tab")
+    assert page.locator(".face-place").text_content() == "Face 2 of 12"
+    assert said(page) == "Face 2 of 12, no label"
+    press(page, "4")
+    focused = "document.activeElement.getAttribute('aria-label')"
+    assert page.evaluate(focused) == "Face 3 of 12, no label"
+    press(page, "Shift+Tab")
+    assert page.evaluate(focused) == "Face 2 of 12, happy"
+
+
+WIDTHS = [(360, 740), (820, 1180), (1440, 900)]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "height"), WIDTHS)
+def test_nobody_is_barred(window, width, height, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    page = window(width=width, height=height, scheme=scheme)
+    press(page, "4 Shift+2")
+
+    def check(where):
+        found = axe.run(page, options={"resultTypes": ["violations"]}).response["violations"]
+        assert [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in found] == [], where
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        small = page.evaluate(
+            """[...document.querySelectorAll('button, input, select, summary, .switch')].filter((one) =>
+                one.checkVisibility({ visibilityProperty: true }) && !one.matches('.skip, .box, .switch input')
+              ).filter((one) => {
+                const { width, height } = one.getBoundingClientRect();
+                return width < 24 || (height < 24 && one.type !== 'range');
+              }).map((one) => one.outerHTML)"""
+        )
+        assert small == [], where
+
+    check("page")
+    paper, ink = page.evaluate(
+        "['backgroundColor', 'color'].map((name) => getComputedStyle(document.body)[name])"
+    )
+    assert (brightness(paper) > brightness(ink)) == (scheme == "light")
+    for key, name in (("g", "guide"), ("?", "keys"), ("Enter", "unfinished")):
+        press(page, key)
+        page.wait_for_selector(f"dialog.{name}[open]")
+        check(name)
+        press(page, "Escape")
+        page.wait_for_selector(f"dialog.{name}", state="hidden")
+    page.get_by_role("button", name="More").click()
+    check("menu")
+
+
+def brightness(color):
+    return sum(int(part) for part in color.strip("rgb()").split(","))
+
+
+def test_an_unreadable_photo_says_so(window, labelling):
+    page = window()
+    page.context.route("**/picture/**", lambda route: route.fulfill(status=422, json={"error": "cut short"}))
+    page.reload()
+    page.wait_for_selector(".notice:has-text('cut short')")
+    window.faults.clear()
