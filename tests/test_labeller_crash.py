@@ -138,6 +138,12 @@ class Labelling:
         self.known[action["photo"], action["face"]] = action["label"]
         self.sent = None
 
+    def take_up(self, tab):
+        """Go on with a new server, as a page does: what was under way is sent again."""
+        if self.sent:
+            self.send(tab, self.sent)
+        self.check(tab)
+
     def check(self, tab):
         """Hold what the desk says to what was acknowledged."""
         found = {
@@ -184,7 +190,7 @@ def test_a_killed_server_loses_nothing_acknowledged(photos, kills):
         exports += check_export(photos)
         check_journal(photos, labelling)
     with Server(photos) as server, Tab(server) as tab:
-        labelling.check(tab)
+        labelling.take_up(tab)
     assert check_export(photos)
     print(f"{kills} kills, {len(labelling.acknowledged)} actions, {exports} times with an export")
     assert len(labelling.acknowledged) > kills
@@ -199,9 +205,7 @@ def label_until_killed(photos, labelling, chance):
         Tab(server) as tab,
     ):
         tab.open()
-        if labelling.sent:
-            labelling.send(tab, labelling.sent)  # under way at the last kill: sent again
-        labelling.check(tab)
+        labelling.take_up(tab)
         while True:
             labelling.send(tab, labelling.next())
             if chance.random() < 0.1:
@@ -260,7 +264,8 @@ def test_two_annotators_at_once(photos, actions):
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_the_command_ends_with_the_labels_written(photos, end):
+def test_the_command_ends_with_the_labels_written(photos, end, monkeypatch):
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     command = [sys.executable, "-m", "groupemo", "label", str(photos), "-d", "haar", "--no-browser"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, bufsize=1) as process:
         told = next(line for line in process.stdout if "127.0.0.1" in line)
@@ -277,5 +282,5 @@ def test_the_command_ends_with_the_labels_written(photos, end):
             process.send_signal(end)
             rest = process.stdout.read()
         assert process.wait() == 0
-    assert rest.endswith(f"{photos / 'labels.csv'}: 1 labelled faces in 1 photos\n")
+    assert rest.endswith(f"saved to {photos / 'labels.csv'} (faces: 1, photos: 1)\n")
     assert list(load_labels(photos / "labels.csv")) == ["0.png"]

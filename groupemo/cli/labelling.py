@@ -92,9 +92,9 @@ def label(
             show_default=False,
         ),
     ] = None,
-    browser: Annotated[
-        bool, typer.Option("--browser/--no-browser", help="Whether to open the page.")
-    ] = True,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Print the page's address, and do not open it.")
+    ] = False,
 ) -> None:
     """Label faces by hand, on a page that this machine alone can open.
 
@@ -118,5 +118,5 @@ def label(
         format=format,
         contempt=contempt,
         port=port,
-        open_browser=browser,
+        open_browser=not no_browser,
     )

@@ -45,6 +45,10 @@ SIGNALS = [
 """End the server: Ctrl-C, `kill`, the terminal closed."""
 
 
+def _print(text: str) -> None:
+    print(text, flush=True)  # a pipe would keep the address to itself
+
+
 def label(
     photos: Any,
     *,
@@ -84,7 +88,8 @@ def label(
         serve(desk, port=port, annotator=annotator, open_browser=open_browser)
         labels = desk.said()
     faces = sum(map(len, labels.values()))
-    print(f"{desk.labels}: {faces} labelled faces in {len(labels)} photos")
+    saved = f"saved to {desk.labels} (faces: {faces}, photos: {len(labels)})"
+    print(saved if labels else "nothing is labelled yet")
     return desk.labels
 
 
@@ -94,7 +99,7 @@ def serve(
     port: int | None = None,
     annotator: str = "",
     open_browser: bool = True,
-    say: Callable[[str], object] = print,
+    say: Callable[[str], object] = _print,
 ) -> None:
     """Serve the labeller's page on this machine until Ctrl-C, or a signal to end.
 
@@ -119,7 +124,7 @@ def serve(
     """
     with listen(desk.labels, port) as listener:
         token, port = secrets.token_urlsafe(24), listener.getsockname()[1]
-        who = f"?annotator={quote(annotator)}" if annotator else ""
+        who = f"?annotator={quote(annotator, safe='')}" if annotator else ""
         address = f"http://{LOOPBACK}:{port}/{who}#{token}"
         say(f"labelling at {address}\nCtrl-C ends it")
         if open_browser and _has_screen():
@@ -188,7 +193,7 @@ def listen(labels: Path, port: int | None = None) -> socket.socket:
                 raise OSError("not a number from 1 to 65535")
             return socket.create_server((LOOPBACK, port))
         except OSError as error:
-            reason = error.strerror or error
+            reason = os.strerror(error.errno) if error.errno else error
             raise OptionError(f"port {port}: {reason}: give another, or none at all") from error
     own = PORTS[zlib.crc32(os.fsencode(labels.absolute())) % len(PORTS)]
     try:
