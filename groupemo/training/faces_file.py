@@ -136,7 +136,7 @@ def write_faces(
     Parameters
     ----------
     path : path
-        The file, usually named *.h5.
+        The file, usually named `*.h5`.
     batches : iterable of FaceBatch
     side : int
         Height and width of a face in pixels.

@@ -1,0 +1,79 @@
+"""How the documentation site is built: `make site`.
+
+Pages are Markdown, read where they stand, so that a link is right both in the
+repository and on the site. Nothing is fetched when a page is opened: fonts are the
+reader's own, formulas are MathML, the search runs in the browser.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.application import Sphinx
+
+from groupemo import __version__
+
+project = "groupemo"
+author = "The groupemo authors"
+project_copyright = "The groupemo authors"
+version = release = __version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
+root_doc = "docs/index"
+include_patterns = [
+    "docs/**",
+    "reports/*.md",
+    "labels/README.md",
+    "groupemo/nets/*.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+]
+exclude_patterns = [".*", "build", "data", "notebooks", "**/__pycache__"]
+
+myst_enable_extensions = ["dollarmath", "deflist"]
+myst_heading_anchors = 3
+default_role = "py:obj"
+add_module_names = False
+autodoc_default_options = {"members": True}
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+autodoc_mock_imports = ["filelock", "kornia", "onnxscript", "optuna", "sqlalchemy", "torch"]
+napoleon_google_docstring = False
+napoleon_use_rtype = False
+napoleon_custom_sections = ["Conventions"]
+suppress_warnings = ["ref.python"]  # a word in backticks may be the name of several things
+copybutton_prompt_text = "$ "
+copybutton_only_copy_prompt_lines = True
+
+html_theme = "furo"
+html_title = f"groupemo {__version__}"
+html_extra_path = ["start"]
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_sphinx = False
+html_math_renderer = "mathml"
+
+
+def as_mathml(translator: Any, node: nodes.Element) -> None:
+    """Write a formula as MathML, which browsers draw without a script."""
+    block = isinstance(node, nodes.math_block)
+    formula = tex2mathml(node.astext(), as_block=block)
+    translator.body.append(f'<div class="formula">{formula}</div>' if block else formula)
+    raise nodes.SkipNode
+
+
+def bars_as_they_are(
+    app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]
+) -> None:
+    """Keep |x| in a docstring from being taken for a substitution."""
+    lines[:] = [re.sub(r"(?<!\S)\|(?=\S)", r"\\|", line) for line in lines]
+
+
+def setup(app: Sphinx) -> None:
+    """Register what this site adds to Sphinx."""
+    app.connect("autodoc-process-docstring", bars_as_they_are)
+    app.add_html_math_renderer("mathml", (as_mathml, None), (as_mathml, None))
