@@ -252,10 +252,8 @@ def within(action: Action, width: int, height: int) -> Action:
     LabelError
         If the box leaves the photo of `width` x `height` pixels, or is too small.
     """
-    if isinstance(action, Label) and action.votes is not None:
-        total = sum(action.votes.values())
-        shares = {word: round(count / total, 4) for word, count in action.votes.items() if count}
-        return replace(action, votes=shares)
+    if isinstance(action, Label):
+        return _plain_label(action)
     if not isinstance(action, Add | Move):
         return action
     x1, y1, x2, y2 = (round(value, 1) + 0.0 for value in action.box)
@@ -266,6 +264,17 @@ def within(action: Action, width: int, height: int) -> Action:
     if min(x2 - x1, y2 - y1) < LEAST_SIDE:
         raise LabelError(f"box: {[x1, y1, x2, y2]} is under {LEAST_SIDE:g} pixels a side")
     return replace(action, box=(x1, y1, x2, y2))
+
+
+def _plain_label(action: Label) -> Label:
+    """Return a label with votes as shares of 1; one that is taken back takes all with it."""
+    if action.label is None:
+        return Label(action.face, None)
+    if action.votes is None:
+        return action
+    total = sum(action.votes.values())
+    shares = {word: round(count / total, 4) for word, count in action.votes.items() if count}
+    return replace(action, votes=shares)
 
 
 def read_box(value: object, where: str) -> Box:

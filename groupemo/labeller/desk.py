@@ -39,8 +39,8 @@ Item
     the photo cannot be shown. `disagree`: the number of faces still to be adjudicated; null for
     all but the adjudicator.
 PhotoState
-    {photo (its id), again, faces: [Face], complete, pending, seq}. While `pending`, ask again after a
-    second: proposals will come.
+    {photo (its id), again, faces: [Face], complete, pending, seq}. While `pending`, ask again
+    after a second: proposals will come.
 Face
     {id, box: [x1, y1, x2, y2], proposed, score, label, second, confidence, votes}; what was not
     said is null. For the adjudicator also `answers`: {annotator: label or null}.
@@ -248,7 +248,7 @@ class Desk:
         self._records = Records(photos, self.labels)
         self._lock = self._records.lock
         self._looked = Condition(self._lock)
-        self._repeats: dict[str, list[str]] = {}
+        self._views: dict[str, AnnotatorView] = {}
         self._failures: list[str] = []
         self._trouble: str | None = None
         try:
@@ -335,11 +335,13 @@ class Desk:
 
     def _open(self, who: str, message: Message) -> Reply:
         role, ledger = message.get("role", "annotator"), self._records.ledger
+        repeats: list[str] = []
         if role not in ("annotator", "adjudicator"):
             raise _Refusal(f"role: {role!r:.60}: expected annotator or adjudicator")
         if role == "annotator":
             self._refuse_adjudicator(who)
-            self._repeats[who] = self._drawn(who)
+            repeats = self._drawn(who)
+            self._views[who] = self._annotator_view(who, repeats)
         elif who not in ledger.adjudicators:
             if who in ledger.annotators():
                 raise _Refusal(f"{who} has labelled here: adjudicate under another name")
@@ -348,7 +350,7 @@ class Desk:
         view = self._view(who)
         items = [view.item(photo, 0) for photo in self.order]
         return {
-            "items": items + [view.item(photo, 1) for photo in self._repeats.get(who, ())],
+            "items": items + [view.item(photo, 1) for photo in repeats],
             "classes": list(EMOTIONS),
             "progress": view.progress(),
             "seq": ledger.seq,
@@ -531,7 +533,11 @@ class Desk:
     def _view(self, who: str) -> View:
         if who in self._records.ledger.adjudicators:
             return self._adjudicator_view(who)
-        repeats = self._repeats.get(who, ())
+        if who not in self._views:
+            self._views[who] = self._annotator_view(who, [])
+        return self._views[who]
+
+    def _annotator_view(self, who: str, repeats: Sequence[str]) -> AnnotatorView:
         return AnnotatorView(self._records.ledger, self._records.album, who, repeats)
 
     def _adjudicator_view(self, who: str) -> AdjudicatorView:

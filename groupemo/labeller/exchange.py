@@ -44,7 +44,7 @@ from groupemo.labeller.album import id_of
 from groupemo.labeller.consensus import Common, Consensus
 from groupemo.labeller.journal import Journal, PhotoRow
 from groupemo.labeller.state import Face
-from groupemo.labels import LabelledFaces, Labels, label_word, parse_label
+from groupemo.labels import CODES, UNSURE, LabelledFaces, Labels, label_word
 
 __all__ = ["Imported", "LabelFile", "PhotoAnswers", "from_labels", "read_file", "to_labels"]
 
@@ -55,6 +55,9 @@ FILE_KINDS: Mapping[str, str] = {
     "voc": ".xml",
 }
 """The formats that are one file, and how its name ends."""
+
+_CODES = {label_word(code): code for code in CODES}
+"""What a word is in a label file; contempt has no code, and is unsure there."""
 
 OWN_COLUMNS = ("second", "confidence", "guess_shown", "answer", "finished_by", "answers")
 
@@ -176,7 +179,7 @@ def _labelled(
     voted = votes and any(row.votes for row in rows)
     return LabelledFaces(
         [row.box for row in rows],
-        [parse_label(row.label, contempt="drop") for row in rows],
+        [_CODES.get(row.label, UNSURE) for row in rows],
         [[(row.votes or {}).get(word, 0) for word in EMOTIONS] for row in rows] if voted else None,
         bool(consensus.finished),
         [row.annotator for row in rows],

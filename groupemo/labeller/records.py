@@ -1,20 +1,21 @@
 """The records of a folder: its photos, its journal, what the journal says, and the label file.
 
-Whoever uses them holds `Records.lock`. A change is checked, written and taken into the
-ledger under SQLite's write lock, with what other processes wrote taken in before.
+Who uses them holds `Records.lock`; `answers`, `labels` and `export` take it themselves. A
+change is checked, written and taken into the ledger under SQLite's write lock, after what
+other processes wrote.
 """
 
 from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from groupemo.errors import LabelError
-from groupemo.labeller.actions import Action, Adjudicator, Import
+from groupemo.labeller.actions import Action, Adjudicate, Adjudicator, Import
 from groupemo.labeller.album import open_album
 from groupemo.labeller.consensus import Consensus, consensus
 from groupemo.labeller.exchange import (
@@ -25,13 +26,23 @@ from groupemo.labeller.exchange import (
     to_labels,
 )
 from groupemo.labeller.journal import Entry, Journal, PhotoRow, now
-from groupemo.labeller.state import Ledger
+from groupemo.labeller.state import Ledger, Sheet
 from groupemo.labels import Labels
 
 __all__ = ["DESK", "Records"]
 
 DESK = "desk"
 """The client of what happens without a page."""
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What everybody says of a photo, after so many changes to it."""
+
+    photo: str
+    changes: int
+    sheets: Mapping[str, Sheet]
+    settled: Sequence[tuple[str, Adjudicate]]
 
 
 class Records:
@@ -60,7 +71,7 @@ class Records:
             self.album = open_album(photos, self.journal)
             self.ledger = Ledger()
             self._proposals = 0
-            self._consensus: dict[str, tuple[int, Consensus]] = {}
+            self._consensus: dict[str, tuple[int, Consensus | None]] = {}
             self._file = LabelFile(file, self.journal)
             self._writing = threading.Lock()
             self.catch_up()
@@ -122,42 +133,44 @@ class Records:
 
     def consensus(self, photo: str) -> Consensus:
         """Return what the annotators say together of a photo."""
-        changes = self.ledger.changes(photo)
-        kept = self._consensus.get(photo)
-        if kept is None or kept[0] != changes:
-            people = self.ledger.annotators(photo)
-            found = consensus(
-                {who: self.ledger.sheet(who, photo) for who in people},
-                self.ledger.adjudications(photo),
-            )
-            self._consensus[photo] = kept = (changes, found)
-        return kept[1]
+        return self._joined(self._said(photo))
 
     def answers(self) -> list[PhotoAnswers]:
-        """Return all that was said; photos that are no longer there are among it."""
-        rows = {row.id: row for row in self.journal.photos()} | dict(self.album.rows)
-        said = self.ledger.photos()
-        newest = {row.name: row for row in rows.values() if row.id in self.album.rows}
-        for row in rows.values():
-            if row.id in said:
-                newest.setdefault(row.name, row)
-        return [self._answers_of(row) for row in newest.values() if row.id in said]
+        """Return all that was said, of photos that are no longer there too.
 
-    def _answers_of(self, row: PhotoRow) -> PhotoAnswers:
-        view = self.consensus(row.id)
-        notes = {who: self.ledger.sheet(who, row.id).extra for who in view.finished}
-        return PhotoAnswers(row.name, row.sha256, view, notes)
+        The lock is held only while what everybody says is looked up.
+        """
+        with self.lock:
+            self.catch_up()
+            said = [(row, self._said(row.id)) for row in self._labelled_rows()]
+        return [_answers(row, each.sheets, self._joined(each)) for row, each in said]
+
+    def _said(self, photo: str) -> _Said:
+        ledger = self.ledger
+        sheets = {who: ledger.sheet(who, photo) for who in ledger.annotators(photo)}
+        return _Said(photo, ledger.changes(photo), sheets, ledger.adjudications(photo))
+
+    def _joined(self, said: _Said) -> Consensus:
+        changes, kept = self._consensus.get(said.photo, (-1, None))
+        if kept is None or changes != said.changes:
+            kept = consensus(said.sheets, said.settled)
+            self._consensus[said.photo] = said.changes, kept
+        return kept
+
+    def _labelled_rows(self) -> list[PhotoRow]:
+        """Return the photos of which anything was said; of each name the one that is there."""
+        said = self.ledger.photos()
+        before = {row.name: row for row in self.journal.photos() if row.id in said}
+        there = {row.name: row for row in self.album.rows.values()}
+        return [row for row in {**before, **there}.values() if row.id in said]
 
     def outdated(self) -> int:
         """Return how many photos were labelled and have changed since."""
-        return len(self.ledger.photos() - {""}) - len(self.answers())
+        return len(self.ledger.photos() - {""}) - len(self._labelled_rows())
 
     def labels(self, *, settled: bool = True) -> Labels:
         """Return what was said, as the label file has it; with `settled`, adjudicated."""
-        with self.lock:
-            self.catch_up()
-            answers = self.answers()
-        return to_labels(answers, settled=settled)
+        return to_labels(self.answers(), settled=settled)
 
     def export(self) -> tuple[Path | None, Labels]:
         """Write the label file, where there is something to write; return it and what it holds.
@@ -273,6 +286,11 @@ class Records:
                 f"{both[0]!r} would both label and adjudicate these photos: who adjudicates has"
                 " seen the answers; change the name in one of the files"
             )
+
+
+def _answers(row: PhotoRow, sheets: Mapping[str, Sheet], view: Consensus) -> PhotoAnswers:
+    notes = {who: sheets[who].extra for who in view.finished}
+    return PhotoAnswers(row.name, row.sha256, view, notes)
 
 
 def _entry(who: str, photo: str, action: Action, client: str) -> Entry:

@@ -17,7 +17,8 @@ class Later:
     function : callable
         Is never called twice at a time. What it raises ends the thread: it has to see to that.
     quiet : float
-        Seconds since it was last asked for.
+        Seconds since it was last asked for; more where it takes long, so that it takes a tenth of
+        the time at most.
     at_most : float
         Seconds after which it is called however often it is asked for.
     """
@@ -30,6 +31,7 @@ class Later:
         self._at_most = at_most
         self._first: float | None = None
         self._last = 0.0
+        self._takes = 0.0
         self._stopped = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="labels", daemon=True)
@@ -53,7 +55,9 @@ class Later:
 
     def _run(self) -> None:
         while self._wait():
+            start = time.monotonic()
             self._function()
+            self._takes = time.monotonic() - start
 
     def _wait(self) -> bool:
         """Wait until it is time; False when told to stop."""
@@ -70,4 +74,5 @@ class Later:
         """Return the seconds until it is time; None where nothing was asked for."""
         if self._first is None:
             return None
-        return min(self._last + self._quiet, self._first + self._at_most) - time.monotonic()
+        quiet = self._quiet + 9 * self._takes
+        return min(self._last + quiet, self._first + self._at_most) - time.monotonic()

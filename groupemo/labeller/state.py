@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, reduce
+from functools import cached_property
 from typing import TypeAlias
 
 from groupemo.boxes import iou_matrix
@@ -37,6 +37,7 @@ from groupemo.labeller.actions import (
     Label,
     Move,
     Redo,
+    Said,
     Undo,
     face_of,
 )
@@ -107,64 +108,48 @@ def fold(base: Sheet, entries: Iterable[Entry]) -> Sheet:
 
     An entry about a face that is not there changes nothing.
     """
-    return reduce(_apply, entries, base)
+    faces = {face.id: face for face in base.faces}
+    complete, extra = base.complete, base.extra
+    for entry in entries:
+        match entry.action:
+            case Add(name, box):
+                faces[name] = Face(name, box)
+            case Move(name, box) if name in faces:
+                faces[name] = replace(faces[name], box=box)
+            case Delete(name):
+                faces.pop(name, None)
+            case Label() as action if action.face in faces:
+                faces[action.face] = _labelled(faces[action.face], action)
+            case Complete(now):
+                complete = now
+            case Import() as action:
+                faces = _imported(faces.values(), entry.seq, action)
+                complete, extra = action.complete, action.extra
+    return Sheet(tuple(faces.values()), complete, extra)
 
 
-def _apply(sheet: Sheet, entry: Entry) -> Sheet:
-    match entry.action:
-        case Add(face, box):
-            return replace(sheet, faces=(*sheet.faces, Face(face, box)))
-        case Move(name, box):
-            return _with(sheet, name, box=box)
-        case Delete(name):
-            return replace(sheet, faces=tuple(f for f in sheet.faces if f.id != name))
-        case Label(name, label, second, confidence, votes, guess_shown):
-            return _with(
-                sheet,
-                name,
-                label=label,
-                second=second,
-                confidence=confidence,
-                votes=votes,
-                guess_shown=guess_shown,
-            )
-        case Complete(complete):
-            return replace(sheet, complete=complete)
-        case Import():
-            return _imported(sheet, entry.seq, entry.action)
-    return sheet
+def _labelled(face: Face, said: Label | Said) -> Face:
+    return replace(
+        face,
+        label=said.label,
+        second=said.second,
+        confidence=said.confidence,
+        votes=said.votes,
+        guess_shown=said.guess_shown,
+    )
 
 
-def _with(sheet: Sheet, name: str, **changes: object) -> Sheet:
-    faces = (replace(f, **changes) if f.id == name else f for f in sheet.faces)  # type: ignore[arg-type]
-    return replace(sheet, faces=tuple(faces))
-
-
-def _imported(sheet: Sheet, seq: int, action: Import) -> Sheet:
-    """Return what a file says, with the proposals it has no face for where it is not complete."""
-    faces = [
-        Face(
-            f"i{seq}-{number}",
-            said.box,
-            label=said.label,
-            second=said.second,
-            confidence=said.confidence,
-            votes=said.votes,
-            guess_shown=said.guess_shown,
-            extra=said.extra,
-        )
-        for number, said in enumerate(action.faces)
-    ]
-    boxes = [face.box for face in faces]
-    others = [
-        face
-        for face in sheet.faces
-        if face.proposed
-        and not action.complete
-        and not (boxes and iou_matrix([face.box], boxes).max() >= SAME_FACE)
-    ]
-    bare = (Face(face.id, face.box, face.proposed, face.score) for face in others)
-    return Sheet((*faces, *bare), action.complete, action.extra)
+def _imported(faces: Iterable[Face], seq: int, action: Import) -> dict[str, Face]:
+    """Return a file's faces, and the proposals it has none for where it is not complete."""
+    found = {}
+    for number, said in enumerate(action.faces):
+        name = f"i{seq}-{number}"
+        found[name] = _labelled(Face(name, said.box, extra=said.extra), said)
+    boxes = [face.box for face in found.values()]
+    for face in faces if not action.complete else ():
+        if face.proposed and not (boxes and iou_matrix([face.box], boxes).max() >= SAME_FACE):
+            found[face.id] = Face(face.id, face.box, face.proposed, face.score)
+    return found
 
 
 class Ledger:
@@ -176,6 +161,8 @@ class Ledger:
         The last entry taken in.
     adjudicators : set of str
         The names that see everybody's answers.
+    trail : list of str
+        The photos that changed, one entry a change.
     """
 
     def __init__(self) -> None:
@@ -190,6 +177,7 @@ class Ledger:
         self._undone: defaultdict[str, list[Step]] = defaultdict(list)
         self._shown: set[tuple[str, str]] = set()
         self._labelled_at: defaultdict[str, list[float]] = defaultdict(list)
+        self.trail: list[str] = []
         self._changes: Counter[str] = Counter()
 
     def take(self, entry: Entry) -> None:
@@ -225,7 +213,7 @@ class Ledger:
         for each in step:
             key = (who, each.again, each.photo)
             self._touched[key].append(replace(each, seq=entry.seq, client=entry.client))
-            self._changes[each.photo] += 1
+            self._note_change(each.photo)
         self.seq = entry.seq
 
     def propose(self, proposals: Proposals) -> None:
@@ -235,7 +223,7 @@ class Ledger:
             for number, (x1, y1, x2, y2, score) in enumerate(proposals.faces)
         )
         self._proposed[proposals.photo] = Sheet(tuple(faces))
-        self._changes[proposals.photo] += 1
+        self._note_change(proposals.photo)
         for key in [key for key in self._sheets if key[2] == proposals.photo]:
             del self._sheets[key]
 
@@ -354,6 +342,10 @@ class Ledger:
     def changes(self, photo: str) -> int:
         """Return a number that grows with every change to a photo."""
         return self._changes[photo]
+
+    def _note_change(self, photo: str) -> None:
+        self._changes[photo] += 1
+        self.trail.append(photo)
 
     def _add_step(self, annotator: str, entry: Entry) -> None:
         done = self._done[annotator]

@@ -6,7 +6,7 @@ The forms stand in `groupemo.labeller.desk`: Item, PhotoState, Face, progress.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -61,7 +61,20 @@ class AnnotatorView:
         self._ledger = ledger
         self._album = album
         self._who = annotator
-        self._repeats = repeats
+        self._counts: dict[tuple[str, int], tuple[int, int, int]] = {}
+        self._sums = [0, 0, 0]
+        self._seen = len(ledger.trail)
+        shown = [photo for photo in album.rows if photo not in album.errors]
+        self._count([*((photo, 0) for photo in shown), *((photo, 1) for photo in repeats)])
+
+    def _count(self, passes: Iterable[tuple[str, int]]) -> None:
+        """Count faces, labelled ones and complete photos anew, in some of them."""
+        for photo, again in passes:
+            sheet = self._ledger.sheet(self._who, photo, again)
+            before = self._counts.get((photo, again), (0, 0, 0))
+            found = (len(sheet.faces), sheet.labelled, int(sheet.complete))
+            self._counts[photo, again] = found
+            self._sums = [s + f - b for s, f, b in zip(self._sums, found, before, strict=True)]
 
     def state(self, photo: str, again: int) -> dict[str, Any]:
         """Return a PhotoState."""
@@ -91,16 +104,21 @@ class AnnotatorView:
 
     def progress(self) -> dict[str, Any]:
         """Return how far the annotator is, and how long the rest will take."""
-        passes = [(photo, 0) for photo in self._album.rows if photo not in self._album.errors]
-        passes += [(photo, 1) for photo in self._repeats]
-        sheets = [self._ledger.sheet(self._who, *each) for each in passes]
-        faces, labelled = sum(len(s.faces) for s in sheets), sum(s.labelled for s in sheets)
+        changed = set(self._ledger.trail[self._seen :])
+        self._seen = len(self._ledger.trail)
+        self._count(
+            (photo, again)
+            for photo in changed
+            for again in (0, 1)
+            if (photo, again) in self._counts
+        )
+        faces, labelled, complete = self._sums
         pace = seconds_a_face(self._ledger.labelled_at(self._who))
         return {
             "labelled": labelled,
             "faces": faces,
-            "complete": sum(sheet.complete for sheet in sheets),
-            "photos": len(sheets),
+            "complete": complete,
+            "photos": len(self._counts),
             "seconds_a_face": pace,
             "minutes_left": None if pace is None else (faces - labelled) * pace / 60,
         }
