@@ -1,8 +1,9 @@
 // The page: it holds what is looked at, turns keys and buttons into actions, and has all parts drawn.
 
-import { agreementFigures } from "./agreement.js";
-import { Desk, keyOf } from "./desk.js";
-import { count, element } from "./element.js";
+import { Bar } from "./bar.js";
+import { Desk } from "./desk.js";
+import { askUnfinished, askWho, fillKeys, showAgreement } from "./dialogs.js";
+import { count } from "./element.js";
 import { moved, readingOrder, resized } from "./geometry.js";
 import { fillGuide } from "./guide.js";
 import { chord, commands, keyTable } from "./keys.js";
@@ -12,28 +13,42 @@ import { List } from "./list.js";
 import { claimClient } from "./outbox.js";
 import { Panel } from "./panel.js";
 import { Pictures } from "./pictures.js";
+import { Settings } from "./settings.js";
 import { Stage } from "./stage.js";
 
 const NUDGE = 400; // milliseconds after the last arrow key until a box counts as moved
+const STEPS = 25; // of an arrow key to the length of the box
 const FACES_AHEAD = 4;
 const PHOTOS_AHEAD = 2;
-const THEMES = ["automatic", "light", "dark"];
+const WHO = "groupemo-annotator";
+const WHERE = "groupemo-photo";
 
-/** Show the labeller in `root`. `restart()` shows it anew, for another annotator. */
+/**
+ * Show the labeller in `root`. `annotator`: who labels, if that is known. `restart()` is called to
+ * show it anew, for somebody else.
+ */
 export async function mount(root, transport, { annotator, restart }) {
   root.innerHTML = LAYOUT;
   root.classList.add("groupemo-labeller", "opening");
-  const app = new App(root, transport, restart);
-  await app.begin(annotator);
+  await new App(root, transport, restart).begin(annotator);
 }
 
 class App {
   constructor(root, transport, restart) {
-    Object.assign(this, { root, transport, restart, key: null, faceId: null, nudged: null });
+    Object.assign(this, {
+      root,
+      transport,
+      restart,
+      key: null,
+      faceId: null,
+      draft: {},
+      nudged: null,
+    });
     this.orders = new Map();
     this.guesses = new Map();
-    this.draft = {};
+    this.settings = new Settings(root, "advance", "letters");
     this.pictures = new Pictures(transport);
+    this.bar = new Bar(this.find(".bar"));
     this.stage = new Stage(this.find(".view"), this.pictures, {
       select: (id) => this.select(id),
       adjust: (id, box, done) => this.adjust(id, box, done),
@@ -57,70 +72,54 @@ class App {
 
   // Beginning
 
-  async begin(proposed) {
-    this.#theme(localStorage.getItem("groupemo-theme") ?? "automatic");
+  async begin(annotator) {
     const client = await claimClient();
-    const stored = JSON.parse(sessionStorage.getItem("groupemo-annotator") ?? "null");
-    let who = stored ?? (proposed ? { annotator: proposed, role: "annotator" } : null);
-    for (let wrong = null; ; ) {
-      who ??= await this.#askWho(wrong);
-      this.desk = new Desk(this.transport, { ...who, client }, {
-        change: () => this.render(),
-        trouble: (text) => this.alarm(text),
-        undone: (what) => this.#undone(what),
-      });
+    const stored = sessionStorage.getItem(WHO);
+    let who = stored ? JSON.parse(stored) : annotator ? { annotator, role: "annotator" } : null;
+    let wrong = null;
+    while (!this.desk) {
+      who ??= await askWho(this.find(".hello"), wrong);
       try {
-        await this.desk.open();
-        break;
+        this.desk = await this.#open({ ...who, client });
       } catch (error) {
         wrong = error.message;
         who = null;
       }
     }
-    sessionStorage.setItem("groupemo-annotator", JSON.stringify(who));
-    this.root.classList.remove("opening");
+    sessionStorage.setItem(WHO, JSON.stringify(who));
     this.#furnish();
     this.#listen();
-    const last = sessionStorage.getItem("groupemo-photo");
-    const keys = [...this.desk.items.keys()];
-    const first = keys.find((key) => this.#open(key)) ?? keys[0];
     if (this.desk.notes.length) this.alarm(this.desk.notes.join(" "));
-    await this.go(this.desk.item(last) ? last : first);
+    const keys = [...this.desk.items.keys()];
+    const last = keys.find((key) => key === sessionStorage.getItem(WHERE));
+    await this.go(last ?? keys.find((key) => this.#isOpen(key)) ?? keys[0]);
   }
 
-  async #askWho(wrong) {
-    const dialog = this.find(".hello");
-    const form = dialog.querySelector("form");
-    form.elements.annotator.value ||= localStorage.getItem("groupemo-annotator") ?? "";
-    const text = dialog.querySelector(".wrong");
-    Object.assign(text, { hidden: !wrong, textContent: wrong ?? "" });
-    dialog.oncancel = (event) => event.preventDefault();
-    dialog.showModal();
-    await new Promise((done) => (form.onsubmit = done));
-    const { annotator, role } = Object.fromEntries(new FormData(form));
-    localStorage.setItem("groupemo-annotator", annotator.trim());
-    return { annotator: annotator.trim(), role };
+  async #open(who) {
+    const desk = new Desk(this.transport, who, {
+      change: () => this.render(),
+      trouble: (text) => this.alarm(text),
+      undone: (what) => this.#undone(what),
+    });
+    await desk.open();
+    return desk;
   }
 
   #furnish() {
-    const { classes, adjudicates, annotator } = this.desk;
-    this.labels = labelKeys(classes);
-    const table = keyTable(this.labels);
+    const { classes, adjudicates, annotator, settings } = this.desk;
+    const labels = labelKeys(classes);
+    const table = keyTable(labels);
     this.commands = commands(table);
-    this.panel.offer(this.labels, classes);
+    this.panel.offer(labels, classes);
     this.list.offer(adjudicates);
     this.root.classList.toggle("adjudicates", adjudicates);
-    this.find(".guess").hidden = adjudicates || !this.desk.settings.backends.length;
+    this.find(".guess").hidden = adjudicates || !settings.backends.length;
     this.find("[data-do=name]").textContent = `${annotator}: change the name`;
-    this.find("[name=advance]").checked = localStorage.getItem("groupemo-advance") !== "no";
-    this.find("[name=letters]").checked = localStorage.getItem("groupemo-letters") !== "no";
-    fillGuide(this.find(".meanings"), (label) => this.labels.find(([one]) => one === label)[1], nameOf);
-    const rows = table.map(([keys, does]) =>
-      does ? element("tr", {}, element("th", { scope: "row" }, element("kbd", {}, keys)), element("td", {}, does)) : element("tr", {}, element("th", { colSpan: 2, scope: "rowgroup", className: "group" }, keys)),
-    );
-    this.find(".tables").replaceChildren(element("table", {}, element("tbody", {}, ...rows)));
     this.find(".more").popoverTargetElement = this.find(".menu");
+    fillGuide(this.find(".meanings"), new Map(labels));
+    fillKeys(this.find("dialog.keys"), table);
     this.#showList(wide());
+    this.root.classList.remove("opening");
   }
 
   #listen() {
@@ -134,9 +133,9 @@ class App {
       redo: () => this.redo(),
       guide: () => this.show("guide"),
       keys: () => this.show("keys"),
-      agreement: () => this.#agreement(),
+      agreement: () => showAgreement(this.find("dialog.agreement"), this.desk),
       export: () => this.#export(),
-      theme: () => this.#theme(THEMES[(THEMES.indexOf(this.theme) + 1) % THEMES.length]),
+      theme: () => this.settings.nextTheme(),
       name: () => this.#rename(),
       calm: () => (this.find(".alarm").hidden = true),
       skip: () => this.find(".panel").focus(),
@@ -152,17 +151,15 @@ class App {
     this.root.addEventListener("click", (event) => {
       const button = event.target.closest("[data-do]");
       if (!button) return;
-      if (button.closest(".menu") && button.dataset.do !== "theme") this.find(".menu").hidePopover();
-      buttons[button.dataset.do](event);
+      const { do: name } = button.dataset;
+      if (button.closest(".menu") && name !== "theme") this.find(".menu").hidePopover();
+      buttons[name](event);
     });
     // A button that was clicked does not keep the focus: Enter and Space go on meaning the photo.
     this.root.addEventListener("mousedown", (event) => {
       if (event.target.closest(".panel button, .bar button")) event.preventDefault();
     });
-    this.root.addEventListener("change", ({ target }) => {
-      if (target.name === "guess") this.#guess();
-      if (target.name === "advance" || target.name === "letters") localStorage.setItem(`groupemo-${target.name}`, target.checked ? "yes" : "no");
-    });
+    this.find("[name=guess]").addEventListener("change", () => this.#guess());
     this.root.addEventListener("keydown", (event) => this.#key(event));
     this.root.addEventListener("keyup", (event) => event.key === " " && this.stage.hold(false));
     addEventListener("pagehide", () => this.#settle());
@@ -173,11 +170,11 @@ class App {
     if (event.defaultPrevented || event.isComposing || this.find("dialog[open]")) return;
     const name = chord(event);
     const { target } = event;
-    const control = target.closest("button:not(.box), summary, select");
+    const control = target.closest("button:not(.box), summary");
     if (control && (name === "Enter" || name === "Space")) return;
-    if (target.matches("select, [type=range]") || (name === "Space" && target.matches("input"))) return;
-    const character = /^(Shift\+)?[^+]$|^[+]$/.test(name);
-    if (character && !this.find("[name=letters]").checked) return;
+    const own = { SELECT: /./, INPUT: /Space|Arrow|Page/ }[target.tagName];
+    if (own?.test(name)) return;
+    if (/^(Shift\+)?.$/.test(name) && !this.settings.has("letters")) return;
     const command = name === "Space" ? () => this.stage.hold(true) : this.commands[name];
     if (!command) return;
     if (name !== "Escape") event.preventDefault(); // it closes menus, too
@@ -190,14 +187,26 @@ class App {
     return this.desk.item(this.key);
   }
 
+  get state() {
+    return this.desk.state(this.key);
+  }
+
   /** Faces of the present photo in the order they are numbered, as they look right now. */
   get faces() {
-    const faces = this.desk.state(this.key)?.faces ?? [];
-    const known = this.orders.get(this.key)?.length ? this.orders.get(this.key) : readingOrder(faces);
-    const order = [...known, ...faces.map(({ id }) => id).filter((id) => !known.includes(id))];
+    const faces = this.state?.faces ?? [];
+    const { nudged } = this;
+    const byId = new Map(faces.map((face) => [face.id, face]));
+    if (byId.has(nudged?.id)) byId.set(nudged.id, { ...byId.get(nudged.id), box: nudged.box });
+    return this.#order(faces).flatMap((id) => byId.get(id) ?? []);
+  }
+
+  /** Ids as one reads, as of the first look at the photo; faces that came later stand last. */
+  #order(faces) {
+    const known = this.orders.get(this.key);
+    const order = known?.length ? known : readingOrder(faces);
+    order.push(...faces.map(({ id }) => id).filter((id) => !order.includes(id)));
     this.orders.set(this.key, order);
-    const byId = new Map(faces.map((face) => [face.id, face.id === this.nudged?.id ? { ...face, box: this.nudged.box } : face]));
-    return order.filter((id) => byId.has(id)).map((id) => byId.get(id));
+    return order;
   }
 
   get face() {
@@ -208,11 +217,9 @@ class App {
   async go(key, face = null) {
     this.#settle();
     Object.assign(this, { key, faceId: face, place: 0, draft: {} });
-    sessionStorage.setItem("groupemo-photo", key);
-    const { item } = this;
-    const notice = this.find(".notice");
-    Object.assign(notice, { hidden: !item.error, textContent: item.error ?? "" });
-    this.stage.open(item).catch((error) => Object.assign(notice, { hidden: false, textContent: error.message }));
+    sessionStorage.setItem(WHERE, key);
+    this.#notice(this.item.error);
+    this.stage.open(this.item).catch((error) => this.#notice(error.message));
     this.render();
     this.list.reveal();
     this.#guess();
@@ -227,10 +234,15 @@ class App {
     }
     if (this.key !== key) return;
     this.#ahead();
-    if (this.desk.state(key)?.pending) setTimeout(() => this.key === key && this.#load(key), 1000);
+    if (this.state?.pending) setTimeout(() => this.key === key && this.#load(key), 1000);
   }
 
-  select(id) {
+  #picked(key) {
+    if (!wide()) this.#showList(false);
+    this.go(key);
+  }
+
+  select(id, before = "") {
     if (id === this.faceId) return;
     this.#settle();
     Object.assign(this, { faceId: id, draft: {} });
@@ -240,8 +252,7 @@ class App {
     if (!face) return;
     this.stage.reveal(face);
     this.#ahead();
-    this.said = `Face ${faces.indexOf(face) + 1} of ${faces.length}, ${told(face)}`;
-    this.say(this.said);
+    this.say(`${before}Face ${faces.indexOf(face) + 1} of ${faces.length}, ${told(face)}`);
   }
 
   stepFace(by) {
@@ -258,35 +269,32 @@ class App {
     else this.say(by > 0 ? "This is the last photo." : "This is the first photo.");
   }
 
-  /** Go to the next face without a label; says so if there is none. */
   nextUnlabelled(before = "") {
     const next = this.#upcoming()[0];
-    if (next && next.id !== this.faceId) {
-      this.select(next.id);
-      this.say(`${before}${this.said}`);
-    } else if (!next) this.say(`${before}Every face here has a label. Enter: the photo is complete.`);
+    if (next) this.select(next.id, before);
+    else this.say(`${before}Every face here has a label. Enter: the photo is complete.`);
   }
 
-  /** Faces without a label, from the present one on. */
+  /** Faces without a label, from the present one on, itself last. */
   #upcoming() {
     const { faces } = this;
-    const here = faces.findIndex(({ id }) => id === this.faceId);
-    return [...faces.slice(here + 1), ...faces.slice(0, here + 1)].filter(({ label }) => !label);
+    const here = faces.findIndex(({ id }) => id === this.faceId) + 1;
+    return [...faces.slice(here), ...faces.slice(0, here)].filter(({ label }) => !label);
   }
 
   /** Fetch what will be looked at next. */
   async #ahead() {
-    const { key, item } = this;
-    this.pictures.prepare(item.id, this.#upcoming().slice(0, FACES_AHEAD).map(({ box }) => box));
-    await this.pictures.photo(item.id).promise.catch(() => {});
+    const { key, item, desk, pictures } = this;
+    if (!item.error) pictures.prepare(item.id, boxesOf(this.#upcoming().slice(0, FACES_AHEAD)));
+    await pictures.photo(item.id).promise.catch(() => {});
     const { keys } = this.list;
-    const here = keys.indexOf(key);
-    for (const next of keys.slice(here + 1, here + 1 + PHOTOS_AHEAD)) {
-      if (this.desk.item(next).error || this.key !== key) continue;
-      if (!this.desk.state(next)) await this.desk.load(next).catch(() => {});
-      const faces = this.desk.state(next)?.faces ?? [];
+    const here = keys.indexOf(key) + 1;
+    for (const next of keys.slice(here, here + PHOTOS_AHEAD)) {
+      if (desk.item(next).error || this.key !== key) continue;
+      if (!desk.state(next)) await desk.load(next).catch(() => {});
+      const faces = desk.state(next)?.faces ?? [];
       const first = readingOrder(faces).slice(0, 2);
-      this.pictures.prepare(this.desk.item(next).id, faces.filter(({ id }) => first.includes(id)).map(({ box }) => box));
+      pictures.prepare(desk.item(next).id, boxesOf(faces.filter(({ id }) => first.includes(id))));
     }
   }
 
@@ -298,11 +306,11 @@ class App {
     if (this.desk.adjudicates) {
       this.desk.adjudicate(this.key, face.box, label);
     } else {
-      const { second, confidence } = face.label ? face : this.draft;
+      const { second, confidence } = this.#prepared(face);
       const other = isExpression(label) && second !== label ? second : null;
       this.#answer(face, { label, second: other, confidence });
     }
-    this.#labelled(`${nameOf(label)}. `);
+    this.#given(`${nameOf(label)}. `);
   }
 
   giveSecond(label) {
@@ -317,20 +325,23 @@ class App {
   giveConfidence(level) {
     const { face } = this;
     if (!face || this.desk.adjudicates) return;
-    this.#prepare(face, { confidence: this.#prepared(face).confidence === level ? null : level });
+    const { confidence } = this.#prepared(face);
+    this.#prepare(face, { confidence: confidence === level ? null : level });
   }
 
   cycleConfidence() {
-    if (this.face) this.giveConfidence(((this.#prepared(this.face).confidence ?? 0) % 3) + 1);
+    const { face } = this;
+    if (face)
+      this.giveConfidence(((this.#prepared(face).confidence ?? 0) % CONFIDENCES.length) + 1);
   }
 
   vote() {
     const { face } = this;
     const { votes } = this.panel;
-    const [[label] = []] = Object.entries(votes).sort(([, a], [, b]) => b - a);
-    if (!face || !label) return this.say("Move a slider first.");
-    this.#answer(face, { label, confidence: this.#prepared(face).confidence, votes });
-    this.#labelled("Votes given. ");
+    const [most] = Object.entries(votes).sort(([, a], [, b]) => b - a);
+    if (!face || !most) return this.say("Move a slider first.");
+    this.#answer(face, { label: most[0], confidence: this.#prepared(face).confidence, votes });
+    this.#given("Votes given. ");
   }
 
   takeBack() {
@@ -341,7 +352,7 @@ class App {
     this.say("Label taken back.");
   }
 
-  /** What is said of a face, or will be with its label. */
+  /** What is said of a face, or will be, together with its label. */
   #prepared(face) {
     return face.label ? face : this.draft;
   }
@@ -350,23 +361,25 @@ class App {
     if (face.label) {
       const { label, second, confidence, votes } = { ...face, ...part };
       this.#answer(face, { label, second, confidence, votes });
+      this.say(told(this.face));
     } else {
       Object.assign(this.draft, part);
       this.render();
+      this.say(`Together with the label: ${told({ label: "...", ...this.draft })}`);
     }
-    const { second, confidence } = this.#prepared(this.face);
-    this.say(`With the label: ${[second && `second choice ${nameOf(second)}`, confidence && CONFIDENCES[confidence - 1]].filter(Boolean).join(", ") || "nothing more"}.`);
   }
 
   #answer(face, answer) {
-    const given = Object.entries(answer).filter(([name, value]) => name === "label" || value != null);
+    const given = Object.entries(answer).filter(
+      ([name, value]) => name === "label" || value != null,
+    );
     this.#act("label", { face: face.id, ...Object.fromEntries(given) });
   }
 
-  #labelled(text) {
+  #given(text) {
     this.draft = {};
     this.panel.second(false);
-    if (this.find("[name=advance]").checked) this.nextUnlabelled(text);
+    if (this.settings.has("advance")) this.nextUnlabelled(text);
     else this.say(text);
   }
 
@@ -408,14 +421,15 @@ class App {
   }
 
   nudge(how, x, y, pixels) {
-    const { face } = this;
+    const { face, item } = this;
     if (!face) return;
-    const [x1, y1, x2, y2] = face.box;
-    const step = pixels ?? Math.max(1, Math.round(Math.max(x2 - x1, y2 - y1) / 25));
-    const photo = [this.item.width, this.item.height];
-    const box = how === "move" ? moved(face.box, x * step, y * step, photo) : resized(face.box, "se", x * step, y * step, photo);
-    this.adjust(face.id, box, false);
-    this.stage.reveal({ id: face.id, box });
+    const { id, box } = face;
+    const length = Math.max(box[2] - box[0], box[3] - box[1]);
+    const step = pixels ?? Math.max(1, Math.round(length / STEPS));
+    const change = [x * step, y * step, [item.width, item.height]];
+    const changed = how === "move" ? moved(box, ...change) : resized(box, "se", ...change);
+    this.adjust(id, changed, false);
+    this.stage.reveal({ id, box: changed });
     this.nudging = setTimeout(() => this.#settle(), NUDGE);
   }
 
@@ -424,8 +438,11 @@ class App {
     clearTimeout(this.nudging);
     const { nudged } = this;
     this.nudged = null;
-    const known = nudged && this.desk.state(this.key).faces.find(({ id }) => id === nudged.id);
-    if (known && String(known.box) !== String(rounded(nudged.box))) this.desk.act(this.key, "move", { face: nudged.id, box: rounded(nudged.box) });
+    const known = nudged && this.state.faces.find(({ id }) => id === nudged.id);
+    if (!known) return;
+    const box = rounded(nudged.box);
+    if (String(known.box) !== String(box)) this.desk.act(this.key, "move", { face: known.id, box });
+    else this.render();
   }
 
   #drawing(yes) {
@@ -437,51 +454,40 @@ class App {
 
   enter() {
     if (this.stage.drawing) this.stage.drawInMiddle();
-    else if (this.desk.adjudicates || this.desk.state(this.key)?.complete) this.#nextOpen();
+    else if (this.desk.adjudicates || this.state?.complete) this.#nextOpen();
     else this.complete();
   }
 
   async complete() {
-    const state = this.desk.state(this.key);
+    const { state, item } = this;
+    if (item.error) return this.#nextOpen();
     if (!state || this.desk.adjudicates) return;
-    if (this.item.error) return this.#nextOpen();
     if (state.pending) return this.say("The detector has not looked at this photo yet: a moment.");
     const left = this.faces.filter(({ label }) => !label);
-    if (!state.complete && left.length && !(await this.#insists(left.length))) return this.select(left[0].id);
+    const asks = left.length && !state.complete;
+    if (asks && !(await askUnfinished(this.find(".unfinished"), left.length))) {
+      return this.select(left[0].id);
+    }
     this.#act("complete", { complete: !state.complete });
     if (state.complete) this.say("The photo is open again.");
     else this.#nextOpen("Complete. ");
-  }
-
-  async #insists(left) {
-    const dialog = this.find(".unfinished");
-    dialog.querySelector("p").textContent = `${count(left, "face")} of this photo ${left === 1 ? "has" : "have"} no label. Until each has one (0: unsure, 9: not a face), the photo is written as not complete.`;
-    dialog.returnValue = "";
-    dialog.showModal();
-    await new Promise((done) => dialog.addEventListener("close", done, { once: true }));
-    return dialog.returnValue === "complete";
   }
 
   /** Go to the next photo with something to do, round the end of the list. */
   #nextOpen(before = "") {
     const { keys } = this.list;
     const here = keys.indexOf(this.key);
-    const next = [...keys.slice(here + 1), ...keys.slice(0, here)].find((key) => this.#open(key));
+    const next = [...keys.slice(here + 1), ...keys.slice(0, here)].find((key) => this.#isOpen(key));
     if (!next) return this.say(`${before}Nothing is left to do among the photos shown.`);
     this.go(next);
     this.say(`${before}${this.item.name}, ${count(this.item.faces, "face")}.`);
   }
 
   /** Whether there is something to do on a photo. */
-  #open(key) {
+  #isOpen(key) {
     const item = this.desk.item(key);
     if (this.desk.adjudicates) return item.disagree > 0;
     return !item.error && !(this.desk.state(key) ?? item).complete;
-  }
-
-  #picked(key) {
-    if (!wide()) this.#showList(false);
-    this.go(key);
   }
 
   // Undo
@@ -489,11 +495,17 @@ class App {
   undo() {
     this.#settle();
     this.desk.undo();
+    this.#waits("Undo");
   }
 
   redo() {
     this.#settle();
     this.desk.redo();
+    this.#waits("Redo");
+  }
+
+  #waits(what) {
+    if (this.desk.outbox.trouble) this.say(`${what} waits until the rest is saved.`);
   }
 
   #undone({ key, faces, verb }) {
@@ -503,7 +515,9 @@ class App {
     else if (faces[0]) this.select(faces[0]);
     this.render();
     const { face } = this;
-    this.say(`${word}${face && faces.length ? `: face ${this.faces.indexOf(face) + 1}, ${told(face)}` : ""}.`);
+    const about =
+      face && faces.length ? `: face ${this.faces.indexOf(face) + 1}, ${told(face)}` : "";
+    this.say(`${word}${about}.`);
   }
 
   #act(kind, body) {
@@ -511,7 +525,7 @@ class App {
     this.desk.act(this.key, kind, body);
   }
 
-  // Dialogs and switches
+  // Dialogs and what is told
 
   show(name) {
     this.find(`dialog.${name}`).showModal();
@@ -522,31 +536,22 @@ class App {
     this.panel.second(false);
   }
 
-  async #agreement() {
-    const place = this.find("dialog.agreement .figures");
-    place.replaceChildren("...");
-    this.show("agreement");
-    try {
-      place.replaceChildren(...agreementFigures(await this.desk.ask({ do: "agreement" })));
-    } catch (error) {
-      place.replaceChildren(error.message);
-    }
-  }
-
   async #export() {
     try {
       const { path, faces, photos } = await this.desk.ask({ do: "export" });
-      this.say(path ? `${count(faces, "face")} of ${count(photos, "photo")} written to ${path}.` : "No label to write yet.");
+      const written = `${count(faces, "face")} in ${count(photos, "photo")}`;
+      this.say(path ? `${written} written to ${path}.` : "There is no label to write yet.");
     } catch (error) {
       this.alarm(error.message);
     }
   }
 
   async #guess() {
-    const { key } = this;
+    const { key, item } = this;
     if (this.find("[name=guess]").checked && !this.guesses.has(key)) {
       try {
-        this.guesses.set(key, (await this.desk.ask({ do: "guess", photo: this.item.id })).guesses);
+        const { guesses } = await this.desk.ask({ do: "guess", photo: item.id });
+        this.guesses.set(key, guesses);
       } catch (error) {
         this.say(error.message);
       }
@@ -554,16 +559,9 @@ class App {
     this.render();
   }
 
-  #theme(theme) {
-    this.theme = theme;
-    this.root.dataset.theme = theme;
-    localStorage.setItem("groupemo-theme", theme);
-    this.find("[data-do=theme]").textContent = `Colors: ${theme}`;
-  }
-
   #rename() {
     this.#settle();
-    sessionStorage.removeItem("groupemo-annotator");
+    sessionStorage.setItem(WHO, "null");
     this.restart();
   }
 
@@ -571,6 +569,10 @@ class App {
     this.find(".list").hidden = !yes;
     this.find("[data-do=list]").setAttribute("aria-expanded", yes);
     if (yes) this.list.reveal();
+  }
+
+  #notice(text) {
+    Object.assign(this.find(".notice"), { hidden: !text, textContent: text ?? "" });
   }
 
   /** Say what was done. */
@@ -588,55 +590,49 @@ class App {
 
   render() {
     if (!this.key) return;
-    const { faces } = this;
-    if (!this.face && faces.length) {
-      const open = faces.slice(this.place).find(({ label }) => !label);
-      this.faceId = (open ?? faces.find(({ label }) => !label) ?? faces[Math.min(this.place, faces.length - 1)]).id;
-    }
-    const { face, item } = this;
-    const named = faces.map((one, index) => ({ ...one, name: `Face ${index + 1} of ${faces.length}, ${told(one)}`, tag: one.label ? nameOf(one.label) : "" }));
-    this.stage.render(named, this.faceId);
+    const { desk, item, key } = this;
+    const faces = this.faces.map((face, index, { length }) => ({
+      ...face,
+      name: `Face ${index + 1} of ${length}, ${told(face)}`,
+      tag: face.label ? nameOf(face.label) : "",
+    }));
+    this.#choose(faces);
+    const { face } = this;
+    const place = [...desk.items.keys()].indexOf(key) + 1;
+    this.stage.render(faces, this.faceId);
     this.panel.render({
       item,
       face,
       rough: Boolean(this.nudged),
       answer: face && this.#prepared(face),
-      place: [faces.indexOf(face) + 1, faces.length],
-      state: this.desk.state(this.key),
-      guess: this.find("[name=guess]").checked ? this.guesses.get(this.key)?.[this.faceId] : null,
-      adjudicates: this.desk.adjudicates,
+      place: [faces.findIndex(({ id }) => id === this.faceId) + 1, faces.length],
+      state: this.state,
+      guess: this.find("[name=guess]").checked ? this.guesses.get(key)?.[this.faceId] : null,
+      adjudicates: desk.adjudicates,
     });
-    this.list.render(this.desk.items, this.key);
-    this.#bar();
+    this.list.render(desk.items, key);
+    this.bar.render({ desk, item, place, changing: Boolean(this.nudged) });
+    this.#tellTrouble(desk.outbox.trouble);
   }
 
-  #bar() {
-    const { item, desk } = this;
-    const { labelled, faces, minutes_left: left } = desk.progress;
-    const place = [...desk.items.keys()].indexOf(this.key) + 1;
-    this.find(".photo-name").textContent = item.name;
-    this.find(".photo-place").textContent = `${place} of ${desk.items.size.toLocaleString("en")}${item.again ? ", again" : ""}`;
-    Object.assign(this.find("progress"), { max: Math.max(1, faces), value: labelled });
-    const minutes = left === null ? "" : left < 1 ? ", less than a minute left" : `, about ${count(Math.round(left), "minute")} left`;
-    this.find(".progress-text").textContent = `${labelled.toLocaleString("en")} of ${count(faces, desk.adjudicates ? "disagreement" : "face")}${minutes}`;
-    const { waiting } = desk.outbox;
-    this.find("[data-do=undo]").disabled = !desk.history.undo && !waiting.length;
-    this.find("[data-do=redo]").disabled = !desk.history.redo;
-    this.#saved(waiting.length, desk.outbox.trouble);
+  /** Choose a face where none is chosen, or the one that was is gone. */
+  #choose(faces) {
+    if (!faces.length || faces.some(({ id }) => id === this.faceId)) return;
+    const open = ({ label }) => !label;
+    const near = faces[Math.min(this.place, faces.length - 1)];
+    this.faceId = (faces.slice(this.place).find(open) ?? faces.find(open) ?? near).id;
   }
 
-  #saved(waiting, trouble) {
-    const place = this.find(".saved");
-    const state = trouble ? "trouble" : waiting || this.nudged ? "saving" : "saved";
-    const text = { trouble: `not saved: ${trouble?.message}, ${waiting} waiting`, saving: "saving ...", saved: "saved" }[state];
-    if (place.textContent !== text) place.textContent = text;
-    if (state === "trouble" && place.dataset.state !== "trouble") this.say(`Not saved: ${trouble.message}. Go on: it is kept here, and sent as soon as it can be.`);
-    place.dataset.state = state;
+  #tellTrouble(trouble) {
+    if (trouble && !this.troubled) {
+      this.say(`Not saved: ${trouble.message}. Go on: it is kept here, and sent when it can be.`);
+    }
+    this.troubled = trouble;
   }
 }
 
 const wide = () => matchMedia("(min-width: 80rem)").matches;
 
-function rounded(box) {
-  return box.map((value) => Math.round(value * 10) / 10);
-}
+const boxesOf = (faces) => faces.map(({ box }) => box);
+
+const rounded = (box) => box.map((value) => Math.round(value * 10) / 10);

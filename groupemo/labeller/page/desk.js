@@ -85,7 +85,11 @@ export class Desk {
 
   /** Send a message that is no action, and return the reply. */
   async ask(message) {
-    const reply = await this.transport.send({ ...message, annotator: this.annotator, client: this.client });
+    const reply = await this.transport.send({
+      ...message,
+      annotator: this.annotator,
+      client: this.client,
+    });
     if (reply.error) throw new Error(reply.error);
     return reply;
   }
@@ -119,11 +123,19 @@ export class Desk {
     this.seq = Math.max(this.seq, seq);
     Object.assign(this, progress && { progress }, history && { history });
     if (error) {
-      const conflict = kind === "conflict" ? "Not saved, for it was changed in another tab; this is how it stands now." : "";
+      const conflict =
+        kind === "conflict"
+          ? "Not saved, for it was changed in another tab; this is how it stands now."
+          : "";
       this.on.trouble(conflict || `Not taken: ${error}`);
-      if (!photo && message.photo) this.load(keyOf({ id: message.photo, again: message.again ?? 0 })).catch(() => {});
+      if (!photo && message.photo)
+        this.load(keyOf({ id: message.photo, again: message.again ?? 0 })).catch(() => {});
     } else if (message.do === "undo" || message.do === "redo") {
-      this.on.undone({ key, faces: photo && before ? changedFaces(before, photo) : [], verb: message.do });
+      this.on.undone({
+        key,
+        faces: photo && before ? changedFaces(before, photo) : [],
+        verb: message.do,
+      });
     }
   }
 

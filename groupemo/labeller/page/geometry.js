@@ -11,7 +11,10 @@ const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
 
 /** The whole photo, centered. A size is [width, height]. */
 export function fit([width, height], [wide, high]) {
-  const scale = Math.max(0.001, Math.min((wide - 2 * MARGIN) / width, (high - 2 * MARGIN) / height));
+  const scale = Math.max(
+    0.001,
+    Math.min((wide - 2 * MARGIN) / width, (high - 2 * MARGIN) / height),
+  );
   return { scale, x: (wide - width * scale) / 2, y: (high - height * scale) / 2 };
 }
 
@@ -29,7 +32,9 @@ export function settle(view, photo, stage) {
 /** The view `factor` times closer, with the point of the stage `at` left where it is. */
 export function zoom(view, factor, at, photo, stage) {
   const { scale } = settle({ ...view, scale: view.scale * factor }, photo, stage);
-  const [x, y] = [view.x, view.y].map((offset, axis) => at[axis] - ((at[axis] - offset) * scale) / view.scale);
+  const [x, y] = [view.x, view.y].map(
+    (offset, axis) => at[axis] - ((at[axis] - offset) * scale) / view.scale,
+  );
   return settle({ scale, x, y }, photo, stage);
 }
 
@@ -40,7 +45,11 @@ export function reveal(view, box, photo, stage, margin = 24) {
     if (to - from > room - 2 * margin) return (room - to - from) / 2;
     return clamp(0, margin - from, room - margin - to);
   };
-  const moved = { ...view, x: view.x + shift(left, right, stage[0]), y: view.y + shift(top, bottom, stage[1]) };
+  const moved = {
+    ...view,
+    x: view.x + shift(left, right, stage[0]),
+    y: view.y + shift(top, bottom, stage[1]),
+  };
   return settle(moved, photo, stage);
 }
 
@@ -79,7 +88,10 @@ export function between([ax, ay], [bx, by], [width, height]) {
 /** A box around a point, as large as the other faces of the photo. */
 export function around([x, y], boxes, photo) {
   const widths = boxes.map((box) => box[2] - box[0]).sort((a, b) => a - b);
-  const width = Math.min(widths[widths.length >> 1] ?? Math.min(...photo) / 6, ...photo.map((side) => side / 1.3));
+  const width = Math.min(
+    widths[widths.length >> 1] ?? Math.min(...photo) / 6,
+    ...photo.map((side) => side / 1.3),
+  );
   return moved([x - width / 2, y - width * 0.65, x + width / 2, y + width * 0.65], 0, 0, photo);
 }
 

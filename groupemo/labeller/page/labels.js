@@ -22,5 +22,11 @@ export const CONFIDENCES = ["a guess", "fairly sure", "sure"];
 /** An answer in words: "happy, or surprise, fairly sure". */
 export function told({ label, second, confidence }) {
   if (!label) return "no label";
-  return [nameOf(label), second && `or ${nameOf(second)}`, confidence && CONFIDENCES[confidence - 1]].filter(Boolean).join(", ");
+  return [
+    nameOf(label),
+    second && `or ${nameOf(second)}`,
+    confidence && CONFIDENCES[confidence - 1],
+  ]
+    .filter(Boolean)
+    .join(", ");
 }

@@ -16,7 +16,9 @@ export class List {
   /** `onpick(key)` hears what was chosen; `onfilter()` that other photos are shown. */
   constructor(root, { onpick, onfilter }) {
     Object.assign(this, { root, onpick, rows: new Map(), drawn: new Map() });
-    [this.select, this.text, this.list] = ["select", ".shown", "ol"].map((name) => root.querySelector(name));
+    [this.select, this.text, this.list] = ["select", ".shown", "ol"].map((name) =>
+      root.querySelector(name),
+    );
     this.select.onchange = () => {
       this.render(this.items, this.present);
       onfilter();
@@ -31,7 +33,9 @@ export class List {
   /** Keys of the photos the filter lets through, in order; the present one always among them. */
   get keys() {
     const fits = this.#fits();
-    return [...this.items].filter(([key, item]) => key === this.present || fits(item)).map(([key]) => key);
+    return [...this.items]
+      .filter(([key, item]) => key === this.present || fits(item))
+      .map(([key]) => key);
   }
 
   render(items, present) {
@@ -59,14 +63,22 @@ export class List {
   }
 
   #row(key) {
-    const row = element("li", {}, element("button", { type: "button", onclick: () => this.onpick(key) }));
+    const row = element(
+      "li",
+      {},
+      element("button", { type: "button", onclick: () => this.onpick(key) }),
+    );
     this.rows.set(key, row);
     this.list.append(row);
     return row;
   }
 
   #fill(row, item) {
-    const faces = item.error ? "cannot be read" : item.pending ? "..." : `${item.labelled}/${item.faces}`;
+    const faces = item.error
+      ? "cannot be read"
+      : item.pending
+        ? "..."
+        : `${item.labelled}/${item.faces}`;
     const notes = [
       item.again && "again",
       item.unsure && `${item.unsure} unsure`,

@@ -27,7 +27,8 @@ export class Outbox {
 
   /** Take over what tabs left behind that are no more. */
   async adopt() {
-    const ours = (key) => key.startsWith(PREFIX) && key.endsWith(` ${this.place}`) && key !== this.key;
+    const ours = (key) =>
+      key.startsWith(PREFIX) && key.endsWith(` ${this.place}`) && key !== this.key;
     for (const key of Object.keys(localStorage).filter(ours)) {
       const [, client] = key.split(" ");
       await navigator.locks.request(PREFIX + client, { ifAvailable: true }, (lock) => {

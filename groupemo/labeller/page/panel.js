@@ -17,16 +17,41 @@ export class Panel {
 
   /** Make the buttons for [label, key] pairs. */
   offer(labels, classes) {
-    const press = (label) => () => (this.seconding && isExpression(label) ? this.on.second(label) : this.on.give(label));
+    const press = (label) => () =>
+      this.seconding && isExpression(label) ? this.on.second(label) : this.on.give(label);
     const tile = ([label, key]) =>
-      element("button", { type: "button", className: "tile", dataset: { label }, onclick: press(label), "aria-keyshortcuts": key }, drawing(label), element("span", {}, nameOf(label)), element("kbd", { "aria-hidden": "true" }, key));
+      element(
+        "button",
+        {
+          type: "button",
+          className: "tile",
+          dataset: { label },
+          onclick: press(label),
+          "aria-keyshortcuts": key,
+        },
+        drawing(label),
+        element("span", {}, nameOf(label)),
+        element("kbd", { "aria-hidden": "true" }, key),
+      );
     this.tiles = labels.map(tile);
-    this.find(".tiles").replaceChildren(...this.tiles.filter(({ dataset }) => isExpression(dataset.label)));
-    this.find(".signs").replaceChildren(...this.tiles.filter(({ dataset }) => !isExpression(dataset.label)));
-    this.levels = CONFIDENCES.map((text, index) => element("button", { type: "button", onclick: () => this.on.confidence(index + 1) }, text));
+    this.find(".tiles").replaceChildren(
+      ...this.tiles.filter(({ dataset }) => isExpression(dataset.label)),
+    );
+    this.find(".signs").replaceChildren(
+      ...this.tiles.filter(({ dataset }) => !isExpression(dataset.label)),
+    );
+    this.levels = CONFIDENCES.map((text, index) =>
+      element("button", { type: "button", onclick: () => this.on.confidence(index + 1) }, text),
+    );
     this.find(".confidence").replaceChildren(...this.levels);
-    this.sliders = classes.map((label) => element("input", { type: "range", name: label, min: 0, max: POINTS, step: 1, value: 0 }));
-    this.find(".sliders").replaceChildren(...this.sliders.map((slider) => element("label", {}, element("span", {}, slider.name), slider)));
+    this.sliders = classes.map((label) =>
+      element("input", { type: "range", name: label, min: 0, max: POINTS, step: 1, value: 0 }),
+    );
+    this.find(".sliders").replaceChildren(
+      ...this.sliders.map((slider) =>
+        element("label", {}, element("span", {}, slider.name), slider),
+      ),
+    );
   }
 
   /**
@@ -34,7 +59,11 @@ export class Panel {
    * `rough`: the box is being changed.
    */
   render({ item, face, rough, answer, place, state, guess, adjudicates }) {
-    this.find(".face-place").textContent = face ? `Face ${place[0]} of ${place[1]}` : state?.pending ? "Looking for faces ..." : "No face";
+    this.find(".face-place").textContent = face
+      ? `Face ${place[0]} of ${place[1]}`
+      : state?.pending
+        ? "Looking for faces ..."
+        : "No face";
     this.find(".answer").textContent = face ? told(face) : "";
     for (const tile of this.tiles) {
       const { label } = tile.dataset;
@@ -43,7 +72,9 @@ export class Panel {
       tile.title = answer?.second === label ? "second choice" : "";
       tile.disabled = !face;
     }
-    this.levels.forEach((button, index) => button.setAttribute("aria-pressed", answer?.confidence === index + 1));
+    this.levels.forEach((button, index) =>
+      button.setAttribute("aria-pressed", answer?.confidence === index + 1),
+    );
     this.find(".second").setAttribute("aria-pressed", this.seconding);
     this.#close(item, face, place, rough);
     this.#answers(adjudicates ? (face?.answers ?? {}) : null);
@@ -51,8 +82,14 @@ export class Panel {
     if (this.voted !== face?.id + JSON.stringify(face?.votes)) this.#votes(face);
     const complete = this.find(".complete");
     const left = state ? state.faces.filter(({ label }) => !label).length : 0;
-    complete.replaceChildren(state?.complete ? "Complete. Open it again" : "Photo complete, next", state?.complete ? "" : element("kbd", { "aria-hidden": "true" }, "Enter"));
-    complete.classList.toggle("primary", Boolean(state && !state.complete && !left && !state.pending));
+    complete.replaceChildren(
+      state?.complete ? "Complete. Open it again" : "Photo complete, next",
+      state?.complete ? "" : element("kbd", { "aria-hidden": "true" }, "Enter"),
+    );
+    complete.classList.toggle(
+      "primary",
+      Boolean(state && !state.complete && !left && !state.pending),
+    );
   }
 
   /** Choose whether the next label pressed is the second choice. */
@@ -62,12 +99,15 @@ export class Panel {
   }
 
   get votes() {
-    return Object.fromEntries(this.sliders.filter(({ value }) => value > 0).map(({ name, value }) => [name, Number(value)]));
+    return Object.fromEntries(
+      this.sliders.filter(({ value }) => value > 0).map(({ name, value }) => [name, Number(value)]),
+    );
   }
 
   #votes(face) {
     this.voted = face?.id + JSON.stringify(face?.votes);
-    for (const slider of this.sliders) slider.value = Math.round((face?.votes?.[slider.name] ?? 0) * POINTS);
+    for (const slider of this.sliders)
+      slider.value = Math.round((face?.votes?.[slider.name] ?? 0) * POINTS);
   }
 
   /** Draw the face at once from what is here, and sharp as soon as that is here. */
@@ -102,10 +142,15 @@ export class Panel {
       ((y2 - y1) / longest) * side,
     ];
     const shown = seen(box, item);
-    const source = scale ? [shown[0], shown[1], shown[2] - shown[0], shown[3] - shown[1]].map((value) => value * scale) : [0, 0, bitmap.width, bitmap.height];
+    const source = scale
+      ? [shown[0], shown[1], shown[2] - shown[0], shown[3] - shown[1]].map((value) => value * scale)
+      : [0, 0, bitmap.width, bitmap.height];
     pen.clearRect(0, 0, side, side);
     pen.drawImage(bitmap, ...source, ...place(shown));
-    for (const [color, width] of [["#000a", 4], ["#fff", 1.5]]) {
+    for (const [color, width] of [
+      ["#000a", 4],
+      ["#fff", 1.5],
+    ]) {
       Object.assign(pen, { strokeStyle: color, lineWidth: width });
       pen.strokeRect(...place(box));
     }
@@ -117,7 +162,12 @@ export class Panel {
     const place = this.find(".answers-given");
     place.hidden = !answers;
     const rows = Object.entries(answers ?? {}).map(([name, label]) =>
-      element("li", {}, element("bdi", {}, name), element("b", {}, label ? nameOf(label) : "no face here")),
+      element(
+        "li",
+        {},
+        element("bdi", {}, name),
+        element("b", {}, label ? nameOf(label) : "no face here"),
+      ),
     );
     place.replaceChildren(element("ul", {}, ...rows));
   }
@@ -125,7 +175,14 @@ export class Panel {
   #guess(guess) {
     const rows = Object.entries(guess ?? {}).map(([backend, probs]) => {
       const best = probs.indexOf(Math.max(...probs));
-      return element("li", {}, element("b", {}, backend), probs[best] === null ? "no answer" : `${this.sliders[best].name} ${Math.round(probs[best] * 100)}%`);
+      return element(
+        "li",
+        {},
+        element("b", {}, backend),
+        probs[best] === null
+          ? "no answer"
+          : `${this.sliders[best].name} ${Math.round(probs[best] * 100)}%`,
+      );
     });
     this.find(".guesses").replaceChildren(element("ul", {}, ...rows));
   }

@@ -56,7 +56,12 @@ export class Pictures {
 /** What an enlargement shows: the box and half of it on each side, as far as the photo reaches. */
 export function seen([x1, y1, x2, y2], { width, height }) {
   const [w, h] = [(x2 - x1) / 2, (y2 - y1) / 2];
-  return [Math.max(0, x1 - w), Math.max(0, y1 - h), Math.min(width, x2 + w), Math.min(height, y2 + h)];
+  return [
+    Math.max(0, x1 - w),
+    Math.max(0, y1 - h),
+    Math.min(width, x2 + w),
+    Math.min(height, y2 + h),
+  ];
 }
 
 /** The side, in steps that are cached well, at which a photo is sharp on `pixels` screen pixels. */

@@ -1,7 +1,18 @@
 // The photo with its boxes: zoom, pan, select, draw, move, resize, by mouse, touch and pen.
 
 import { element } from "./element.js";
-import { around, between, fit, moved, resized, reveal, settle, toPhoto, toStage, zoom } from "./geometry.js";
+import {
+  around,
+  between,
+  fit,
+  moved,
+  resized,
+  reveal,
+  settle,
+  toPhoto,
+  toStage,
+  zoom,
+} from "./geometry.js";
 import { sideFor } from "./pictures.js";
 
 const EDGES = ["nw", "n", "ne", "e", "se", "s", "sw", "w"];
@@ -11,7 +22,16 @@ const STEP = 1.3; // of a zoom by key or button
 export class Stage {
   /** `on`: select(face), adjust(face, box, done), add(box), drawing(yes). */
   constructor(root, pictures, on) {
-    Object.assign(this, { root, pictures, on, item: null, view: null, faces: [], drawing: false, space: false });
+    Object.assign(this, {
+      root,
+      pictures,
+      on,
+      item: null,
+      view: null,
+      faces: [],
+      drawing: false,
+      space: false,
+    });
     this.canvas = root.querySelector("canvas");
     this.boxes = root.querySelector(".boxes");
     this.grips = root.querySelector(".grips");
@@ -57,7 +77,9 @@ export class Stage {
       buttons.set(face.id, button);
     }
     const order = [...buttons.values()];
-    const same = order.length === this.boxes.children.length && order.every((one, i) => one === this.boxes.children[i]);
+    const same =
+      order.length === this.boxes.children.length &&
+      order.every((one, i) => one === this.boxes.children[i]);
     if (!same) this.boxes.replaceChildren(...order);
     Object.assign(this, { buttons, faces, selected });
     this.#place();
@@ -67,7 +89,8 @@ export class Stage {
   reveal({ id, box }) {
     if (!this.item) return;
     this.#look(reveal(this.view, box, this.photo, this.size));
-    if (this.boxes.contains(document.activeElement)) this.buttons.get(id)?.focus({ preventScroll: true });
+    if (this.boxes.contains(document.activeElement))
+      this.buttons.get(id)?.focus({ preventScroll: true });
   }
 
   fit() {
@@ -104,7 +127,17 @@ export class Stage {
 
   #button(id) {
     const select = (event) => event.detail === 0 && this.on.select(id);
-    return element("button", { type: "button", className: "box", dataset: { face: id }, onclick: select, onfocus: () => this.on.select(id) }, element("span"));
+    return element(
+      "button",
+      {
+        type: "button",
+        className: "box",
+        dataset: { face: id },
+        onclick: select,
+        onfocus: () => this.on.select(id),
+      },
+      element("span"),
+    );
   }
 
   #drawAt(point) {
@@ -177,7 +210,8 @@ export class Stage {
     this.root.setPointerCapture(event.pointerId);
     this.pointers.set(event.pointerId, this.#at(event));
     const points = [...this.pointers.values()];
-    this.gesture = points.length === 1 ? this.#gesture(event) : { kind: "pinch", points, view: this.view };
+    this.gesture =
+      points.length === 1 ? this.#gesture(event) : { kind: "pinch", points, view: this.view };
   }
 
   /** What a drag from here does. */
@@ -187,8 +221,24 @@ export class Stage {
     const box = event.target.closest(".box");
     const edge = event.target.dataset.edge;
     const face = this.faces.find(({ id }) => id === (edge ? this.selected : box?.dataset.face));
-    const kind = pan ? "pan" : this.drawing ? "draw" : edge ? "resize" : face && face.id === this.selected ? "move" : "pan";
-    return { kind, edge, face, start, view: this.view, still: true, click: !pan && event.button === 0 };
+    const kind = pan
+      ? "pan"
+      : this.drawing
+        ? "draw"
+        : edge
+          ? "resize"
+          : face && face.id === this.selected
+            ? "move"
+            : "pan";
+    return {
+      kind,
+      edge,
+      face,
+      start,
+      view: this.view,
+      still: true,
+      click: !pan && event.button === 0,
+    };
   }
 
   #move(event) {
@@ -203,7 +253,8 @@ export class Stage {
     if (gesture.still && Math.hypot(dx, dy) < STILL) return;
     gesture.still = false;
     const { kind, view, face, edge } = gesture;
-    if (kind === "pan") this.#look(settle({ ...view, x: view.x + dx, y: view.y + dy }, this.photo, this.size));
+    if (kind === "pan")
+      this.#look(settle({ ...view, x: view.x + dx, y: view.y + dy }, this.photo, this.size));
     if (kind === "draw") {
       gesture.box = between(toPhoto(view, gesture.start), toPhoto(view, [x, y]), this.photo);
       this.sketch.hidden = !gesture.box;
@@ -211,7 +262,10 @@ export class Stage {
     }
     if (kind !== "move" && kind !== "resize") return;
     const shift = [dx / view.scale, dy / view.scale];
-    gesture.box = kind === "move" ? moved(face.box, ...shift, this.photo) : resized(face.box, edge, ...shift, this.photo);
+    gesture.box =
+      kind === "move"
+        ? moved(face.box, ...shift, this.photo)
+        : resized(face.box, edge, ...shift, this.photo);
     this.on.adjust(face.id, gesture.box, false);
   }
 
@@ -256,6 +310,10 @@ export class Stage {
 
 /** Place an element over a box of the stage; returns its [width, height]. */
 function put(target, [x1, y1, x2, y2]) {
-  Object.assign(target.style, { transform: `translate(${x1}px, ${y1}px)`, width: `${x2 - x1}px`, height: `${y2 - y1}px` });
+  Object.assign(target.style, {
+    transform: `translate(${x1}px, ${y1}px)`,
+    width: `${x2 - x1}px`,
+    height: `${y2 - y1}px`,
+  });
   return [x2 - x1, y2 - y1];
 }

@@ -2,7 +2,8 @@
 
 /** A photo's state after one message; a state is {photo, again, faces, complete, pending, seq}. */
 export function applied(state, { do: verb, kind, face, ...body }) {
-  const meant = verb === "adjudicate" ? ({ box }) => String(box) === String(body.box) : ({ id }) => id === face;
+  const meant =
+    verb === "adjudicate" ? ({ box }) => String(box) === String(body.box) : ({ id }) => id === face;
   const change = (changed) => ({
     ...state,
     faces: state.faces.map((one) => (meant(one) ? { ...one, ...changed } : one)),
@@ -31,11 +32,15 @@ export const NO_ANSWER = { label: null, second: null, confidence: null, votes: n
 const BLANK = { proposed: false, score: null, ...NO_ANSWER };
 
 function pick(object, names) {
-  return Object.fromEntries(names.filter((name) => name in object).map((name) => [name, object[name]]));
+  return Object.fromEntries(
+    names.filter((name) => name in object).map((name) => [name, object[name]]),
+  );
 }
 
 /** The faces that differ between two states of a photo, by id. */
 export function changedFaces(before, after) {
   const old = new Map(before.faces.map((face) => [face.id, JSON.stringify(face)]));
-  return after.faces.filter((face) => old.get(face.id) !== JSON.stringify(face)).map(({ id }) => id);
+  return after.faces
+    .filter((face) => old.get(face.id) !== JSON.stringify(face))
+    .map(({ id }) => id);
 }

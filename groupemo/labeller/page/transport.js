@@ -20,7 +20,8 @@ async function ask(path, options = {}) {
   } catch (error) {
     throw new Offline("no connection", { cause: error });
   }
-  if (response.status === 401 || response.status === 403) throw new Barred("the address is out of date");
+  if (response.status === 401 || response.status === 403)
+    throw new Barred("the address is out of date");
   if (response.status >= 500) throw new Offline(`the server failed (${response.status})`);
   return response;
 }
@@ -38,7 +39,8 @@ export async function send(message) {
 
 async function bitmap(path) {
   const response = await ask(path);
-  if (!response.ok) throw new Error((await response.json().catch(() => ({}))).error ?? "no picture");
+  if (!response.ok)
+    throw new Error((await response.json().catch(() => ({}))).error ?? "no picture");
   return createImageBitmap(await response.blob());
 }
 
@@ -49,5 +51,7 @@ export function picture(photo, side) {
 
 /** A face with half a box around it, cut from the photo at its full size. */
 export function face(photo, box, side) {
-  return bitmap(`/face/${photo}?box=${box.map((value) => value.toFixed(1)).join(",")}&side=${side}`);
+  return bitmap(
+    `/face/${photo}?box=${box.map((value) => value.toFixed(1)).join(",")}&side=${side}`,
+  );
 }
