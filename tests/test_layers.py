@@ -22,7 +22,7 @@ FLOORS = [
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms.split()}
 HEAVY = {
     "cv2", "onnxruntime", "onnx", "h5py", "dlib", "_dlib_pybind11", "pandas", "matplotlib",
-    "jinja2", "rich", "typer", "tqdm", "pooch",
+    "jinja2", "rich", "typer", "tqdm", "pooch", "starlette", "uvicorn",
 }  # fmt: skip
 
 
