@@ -43,8 +43,8 @@ PATIENCE = 30
 CLOSING = {"Connection": "close"}
 """What is still being sent after a refusal is not read."""
 
-SIDES = range(16, 16_385)
-"""Pixels a side of the pictures that may be asked for."""
+LEAST_SIDE, MOST_PHOTO, MOST_FACE = 16, 16_384, 1024
+"""Pixels a side of the pictures that may be asked for; faces are made larger, photos are not."""
 
 FAR = 1e6
 """Pixels; there is no photo as wide."""
@@ -84,10 +84,11 @@ def make_app(desk: Desk, token: str, port: int) -> Guard:
         return await run_in_threadpool(lambda: JSONResponse(desk.handle(_message(body))))
 
     def picture(request: Request) -> Response:
-        return _jpeg(pictures.photo(_photo(request, desk), _side(request)))
+        return _jpeg(pictures.photo(_photo(request, desk), _side(request, MOST_PHOTO)))
 
     def face(request: Request) -> Response:
-        return _jpeg(pictures.face(_photo(request, desk), _box(request), _side(request)))
+        side = _side(request, MOST_FACE)
+        return _jpeg(pictures.face(_photo(request, desk), _box(request), side))
 
     site = Starlette(
         routes=[
@@ -156,10 +157,10 @@ def _photo(request: Request, desk: Desk) -> str:
     return photo
 
 
-def _side(request: Request) -> int:
+def _side(request: Request, most: int) -> int:
     text = request.query_params.get("side", "")
-    if not (text.isdecimal() and len(text) < 6 and int(text) in SIDES):
-        raise HTTPException(400, f"side: expected {SIDES[0]} to {SIDES[-1]} pixels")
+    if not (text.isdecimal() and len(text) < 6 and LEAST_SIDE <= int(text) <= most):
+        raise HTTPException(400, f"side: expected {LEAST_SIDE} to {most} pixels")
     return int(text)
 
 
