@@ -12,6 +12,7 @@ from typing import Any
 
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx import addnodes
 from sphinx.application import Sphinx
 
 from groupemo import __version__
@@ -44,7 +45,6 @@ autodoc_mock_imports = ["filelock", "kornia", "onnxscript", "optuna", "sqlalchem
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 napoleon_custom_sections = ["Conventions"]
-suppress_warnings = ["ref.python"]  # a word in backticks may be the name of several things
 copybutton_prompt_text = "$ "
 copybutton_only_copy_prompt_lines = True
 
@@ -73,7 +73,15 @@ def bars_as_they_are(
     lines[:] = [re.sub(r"(?<!\S)\|(?=\S)", r"\\|", line) for line in lines]
 
 
+def exact_words(app: Sphinx, doctree: nodes.document) -> None:
+    """Let a plain word, such as a type called path, mean no attribute that ends in it."""
+    for reference in doctree.findall(addnodes.pending_xref):
+        if reference.get("refdomain") == "py" and reference["reftarget"].islower():
+            reference["refspecific"] = False
+
+
 def setup(app: Sphinx) -> None:
     """Register what this site adds to Sphinx."""
     app.connect("autodoc-process-docstring", bars_as_they_are)
+    app.connect("doctree-read", exact_words)
     app.add_html_math_renderer("mathml", (as_mathml, None), (as_mathml, None))
