@@ -597,7 +597,7 @@ def test_a_name_that_adjudicates_may_not_label(window, labelling):
     page.get_by_label("Your name or initials").fill("AB")
     page.locator("[value=adjudicator]").check()
     page.get_by_role("button", name="Begin").click()
-    assert "another name" in page.locator("dialog [role=alert]").text_content()
+    page.wait_for_selector("dialog [role=alert]:has-text('another name')")
     begin(page, "EF", "adjudicator")
 
 

@@ -40,6 +40,7 @@ export class Desk {
 
   close() {
     clearInterval(this.timer);
+    this.outbox?.close();
   }
 
   item(key) {

@@ -11,8 +11,8 @@ export async function askWho(dialog, wrong) {
   const text = dialog.querySelector(".wrong");
   form.elements.annotator.value ||= localStorage.getItem(NAME) ?? "";
   Object.assign(text, { hidden: !wrong, textContent: wrong ?? "" });
-  dialog.oncancel = (event) => event.preventDefault();
-  dialog.showModal();
+  dialog.open = true; // not modal: in a notebook the rest stays in use, and keeps the focus it has
+  if (document.activeElement === document.body) form.elements.annotator.focus();
   await new Promise((done) => (form.onsubmit = done));
   const who = Object.fromEntries(new FormData(form));
   who.annotator = who.annotator.trim();

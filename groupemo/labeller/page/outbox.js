@@ -2,6 +2,7 @@
 // and kept in the browser's storage meanwhile, so that a reload or a crash loses none.
 
 const PREFIX = "groupemo-label ";
+const CLIENT = "groupemo-client";
 const PAUSES = [250, 500, 1000, 2000, 4000];
 
 export class Outbox {
@@ -44,7 +45,7 @@ export class Outbox {
   async pump() {
     if (this.running) return;
     this.running = true;
-    while (this.waiting.length) {
+    while (this.waiting.length && !this.closed) {
       const [message] = this.waiting;
       let reply;
       try {
@@ -64,6 +65,11 @@ export class Outbox {
       this.onchange();
     }
     this.running = false;
+  }
+
+  /** Send no more: what waits is for whoever comes next. */
+  close() {
+    this.closed = true;
   }
 
   /** Try again at once. */
@@ -90,21 +96,20 @@ function read(key) {
 }
 
 /**
- * The id of this tab: the same after a reload, never that of another tab that is open (a tab that
- * was duplicated brings its storage along). The lock tells others that this tab lives.
+ * The id of this tab, {client, release}: the same after a reload, never that of another tab that is
+ * open (a tab that was duplicated brings its storage along). A lock tells others that this tab
+ * lives, until it is closed or `release()` is called.
  */
-export async function claimClient() {
-  const hold = (id, options) =>
+export async function claimClient(session) {
+  const hold = (client, options) =>
     new Promise((claimed) => {
-      const forever = (lock) => {
-        claimed(lock ? id : null);
-        return lock && new Promise(() => {});
-      };
-      navigator.locks.request(PREFIX + id, options, forever).catch(() => claimed(null));
+      const keep = (lock) =>
+        lock ? new Promise((release) => claimed({ client, release })) : claimed(null);
+      navigator.locks.request(PREFIX + client, options, keep).catch(() => claimed(null));
     });
-  const known = sessionStorage.getItem("groupemo-client");
+  const known = session.getItem(CLIENT);
   const again = known && (await hold(known, { signal: AbortSignal.timeout(500) }));
-  const client = again ?? (await hold(crypto.randomUUID(), {}));
-  sessionStorage.setItem("groupemo-client", client);
-  return client;
+  const claim = again ?? (await hold(crypto.randomUUID(), {}));
+  session.setItem(CLIENT, claim.client);
+  return claim;
 }

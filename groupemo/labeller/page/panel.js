@@ -56,9 +56,9 @@ export class Panel {
 
   /**
    * `face` (or null) with its answer or the one being prepared; `place` is [number, of how many];
-   * `rough`: the box is being changed.
+   * `changing`: the box is being changed.
    */
-  render({ item, face, rough, answer, place, state, guess, adjudicates }) {
+  render({ item, face, changing, answer, place, state, guess, adjudicates }) {
     this.find(".face-place").textContent = face
       ? `Face ${place[0]} of ${place[1]}`
       : state?.pending
@@ -76,7 +76,7 @@ export class Panel {
       button.setAttribute("aria-pressed", answer?.confidence === index + 1),
     );
     this.find(".second").setAttribute("aria-pressed", this.seconding);
-    this.#close(item, face, place, rough);
+    this.#close(item, face, place, changing);
     this.#answers(adjudicates ? (face?.answers ?? {}) : null);
     this.#guess(guess);
     if (this.voted !== face?.id + JSON.stringify(face?.votes)) this.#votes(face);
@@ -111,8 +111,8 @@ export class Panel {
   }
 
   /** Draw the face at once from what is here, and sharp as soon as that is here. */
-  #close(item, face, place, rough) {
-    const wanted = face && `${item.id} ${face.box} ${rough}`;
+  #close(item, face, place, changing) {
+    const wanted = face && `${item.id} ${face.box} ${changing}`;
     this.canvas.setAttribute("aria-label", face ? `Face ${place[0]}, enlarged` : "No face");
     if (wanted === this.wanted) return;
     this.wanted = wanted;
@@ -120,11 +120,11 @@ export class Panel {
     pen.clearRect(0, 0, this.canvas.width, this.canvas.height);
     delete this.canvas.dataset.face;
     if (!face) return;
-    const sharp = rough ? {} : this.pictures.face(item.id, face.box);
+    const sharp = changing ? {} : this.pictures.face(item.id, face.box);
     const photo = this.pictures.photo(item.id).bitmap;
     if (sharp.bitmap) this.#draw(sharp.bitmap, null, item, face);
     else if (photo) this.#draw(photo, photo.width / item.width, item, face);
-    if (sharp.bitmap || rough) return;
+    if (sharp.bitmap || changing) return;
     const late = (bitmap) => this.wanted === wanted && this.#draw(bitmap, null, item, face);
     sharp.promise.then(late, () => {});
   }

@@ -89,7 +89,7 @@ export class Stage {
   reveal({ id, box }) {
     if (!this.item) return;
     this.#look(reveal(this.view, box, this.photo, this.size));
-    if (this.boxes.contains(document.activeElement))
+    if (this.boxes.contains(this.root.getRootNode().activeElement))
       this.buttons.get(id)?.focus({ preventScroll: true });
   }
 
