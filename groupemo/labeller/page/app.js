@@ -1,10 +1,12 @@
 // The page: it holds what is looked at, turns keys and buttons into actions, and has all parts drawn.
 
+import { fetchAhead } from "./ahead.js";
 import { Bar } from "./bar.js";
+import { Cursor } from "./cursor.js";
 import { Desk } from "./desk.js";
 import { askUnfinished, askWho, fillKeys, showAgreement } from "./dialogs.js";
 import { count } from "./element.js";
-import { moved, readingOrder, resized } from "./geometry.js";
+import { moved, resized } from "./geometry.js";
 import { fillGuide } from "./guide.js";
 import { chord, commands, keyTable } from "./keys.js";
 import { CONFIDENCES, isExpression, labelKeys, nameOf, told } from "./labels.js";
@@ -17,9 +19,8 @@ import { Settings } from "./settings.js";
 import { Stage } from "./stage.js";
 
 const NUDGE = 400; // milliseconds after the last arrow key until a box counts as moved
+const PATIENCE = 1000; // milliseconds until the detector is asked about again
 const STEPS = 25; // of an arrow key to the length of the box
-const FACES_AHEAD = 4;
-const PHOTOS_AHEAD = 2;
 const WHO = "groupemo-annotator";
 const WHERE = "groupemo-photo";
 
@@ -38,18 +39,7 @@ export function mount(root, transport, { annotator, restart, session = sessionSt
 
 class App {
   constructor(root, transport, { restart, session }) {
-    Object.assign(this, {
-      root,
-      transport,
-      restart,
-      session,
-      closing: new AbortController(),
-      key: null,
-      faceId: null,
-      draft: {},
-      nudged: null,
-    });
-    this.orders = new Map();
+    Object.assign(this, { root, transport, restart, session, closing: new AbortController() });
     this.guesses = new Map();
     this.settings = new Settings(root, "advance", "letters");
     this.pictures = new Pictures(transport);
@@ -93,12 +83,13 @@ class App {
       }
     }
     this.session.setItem(WHO, JSON.stringify(who));
+    this.cursor = new Cursor(this.desk);
     this.#furnish();
     this.#listen();
     if (this.desk.notes.length) this.alarm(this.desk.notes.join(" "));
     const keys = [...this.desk.items.keys()];
     const last = keys.find((key) => key === this.session.getItem(WHERE));
-    await this.go(last ?? keys.find((key) => this.#isOpen(key)) ?? keys[0]);
+    await this.go(last ?? keys.find((key) => this.cursor.isOpen(key)) ?? keys[0]);
   }
 
   /** Send nothing more, and let go of what is held: what waits is kept for the next. */
@@ -199,43 +190,14 @@ class App {
 
   // What is looked at
 
-  get item() {
-    return this.desk.item(this.key);
-  }
-
-  get state() {
-    return this.desk.state(this.key);
-  }
-
-  /** Faces of the present photo in the order they are numbered, as they look right now. */
-  get faces() {
-    const faces = this.state?.faces ?? [];
-    const { nudged } = this;
-    const byId = new Map(faces.map((face) => [face.id, face]));
-    if (byId.has(nudged?.id)) byId.set(nudged.id, { ...byId.get(nudged.id), box: nudged.box });
-    return this.#order(faces).flatMap((id) => byId.get(id) ?? []);
-  }
-
-  /** Ids as one reads, as of the first look at the photo; faces that came later stand last. */
-  #order(faces) {
-    const known = this.orders.get(this.key);
-    const order = known?.length ? known : readingOrder(faces);
-    order.push(...faces.map(({ id }) => id).filter((id) => !order.includes(id)));
-    this.orders.set(this.key, order);
-    return order;
-  }
-
-  get face() {
-    return this.faces.find(({ id }) => id === this.faceId) ?? null;
-  }
-
   /** Go to a photo, and there to a face (the first without a label, if none is named). */
   async go(key, face = null) {
     this.#settle();
-    Object.assign(this, { key, faceId: face, place: 0, draft: {} });
+    this.cursor.moveTo(key, face);
     this.session.setItem(WHERE, key);
-    this.#notice(this.item.error);
-    this.stage.open(this.item).catch((error) => this.#notice(error.message));
+    const { item } = this.cursor;
+    this.#notice(item.error);
+    this.stage.open(item).catch((error) => this.#notice(error.message));
     this.render();
     this.list.reveal();
     this.#guess();
@@ -248,9 +210,14 @@ class App {
     } catch (error) {
       this.alarm(error.message);
     }
-    if (this.key !== key) return;
+    if (this.cursor.key !== key) return;
     this.#ahead();
-    if (this.state?.pending) setTimeout(() => this.key === key && this.#load(key), 1000);
+    const again = () => this.cursor.key === key && this.#load(key);
+    if (this.cursor.state?.pending) setTimeout(again, PATIENCE);
+  }
+
+  #ahead() {
+    fetchAhead(this.cursor, this.list.keys, this.pictures);
   }
 
   /** Whether the list has a place of its own beside the photo. */
@@ -264,155 +231,125 @@ class App {
   }
 
   select(id, before = "") {
-    if (id === this.faceId) return;
+    const { cursor } = this;
+    if (id === cursor.faceId) return;
     this.#settle();
-    Object.assign(this, { faceId: id, draft: {} });
+    cursor.moveToFace(id);
     this.panel.second(false);
     this.render();
-    const { face, faces } = this;
+    const { face } = cursor;
     if (!face) return;
     this.stage.reveal(face);
     this.#ahead();
-    this.say(`${before}Face ${faces.indexOf(face) + 1} of ${faces.length}, ${told(face)}`);
+    this.say(before + cursor.describe(face));
   }
 
   stepFace(by) {
-    const { faces } = this;
-    if (!faces.length) return this.say("No face in this photo. n draws one.");
-    const here = faces.findIndex(({ id }) => id === this.faceId);
-    this.select(faces[(here + by + faces.length) % faces.length].id);
+    const next = this.cursor.neighbor(by);
+    if (next) this.select(next.id);
+    else this.say("No face in this photo. n draws one.");
   }
 
   stepPhoto(by) {
     const { keys } = this.list;
-    const next = keys[keys.indexOf(this.key) + by];
+    const next = keys[keys.indexOf(this.cursor.key) + by];
     if (next) this.go(next);
     else this.say(by > 0 ? "This is the last photo." : "This is the first photo.");
   }
 
   nextUnlabelled(before = "") {
-    const next = this.#upcoming()[0];
+    const [next] = this.cursor.unlabelled;
     if (next) this.select(next.id, before);
     else this.say(`${before}Every face here has a label. Enter: the photo is complete.`);
-  }
-
-  /** Faces without a label, from the present one on, itself last. */
-  #upcoming() {
-    const { faces } = this;
-    const here = faces.findIndex(({ id }) => id === this.faceId) + 1;
-    return [...faces.slice(here), ...faces.slice(0, here)].filter(({ label }) => !label);
-  }
-
-  /** Fetch what will be looked at next. */
-  async #ahead() {
-    const { key, item, desk, pictures } = this;
-    if (!item.error) pictures.prepare(item.id, boxesOf(this.#upcoming().slice(0, FACES_AHEAD)));
-    await pictures.photo(item.id).promise.catch(() => {});
-    const { keys } = this.list;
-    const here = keys.indexOf(key) + 1;
-    for (const next of keys.slice(here, here + PHOTOS_AHEAD)) {
-      if (desk.item(next).error || this.key !== key) continue;
-      if (!desk.state(next)) await desk.load(next).catch(() => {});
-      const faces = desk.state(next)?.faces ?? [];
-      const first = readingOrder(faces).slice(0, 2);
-      pictures.prepare(desk.item(next).id, boxesOf(faces.filter(({ id }) => first.includes(id))));
-    }
   }
 
   // What is said of a face
 
   give(label) {
-    const { face } = this;
+    const { face, answer, key } = this.cursor;
     if (!face) return this.say("No face is chosen. n draws one.");
     if (this.desk.adjudicates) {
-      this.desk.adjudicate(this.key, face.box, label);
+      this.desk.adjudicate(key, face.box, label);
     } else {
-      const { second, confidence } = this.#prepared(face);
+      const { second, confidence } = answer;
       const other = isExpression(label) && second !== label ? second : null;
-      this.#answer(face, { label, second: other, confidence });
+      this.#answer({ label, second: other, confidence });
     }
     this.#given(`${nameOf(label)}. `);
   }
 
   giveSecond(label) {
-    const { face } = this;
-    if (!face || this.desk.adjudicates) return;
-    const { second, label: first } = this.#prepared(face);
+    if (!this.#answerable) return;
+    const { second, label: first } = this.cursor.answer;
     if (first === label) return this.say(`${nameOf(label)} is the first choice.`);
     this.panel.second(false);
-    this.#prepare(face, { second: second === label ? null : label });
+    this.#prepare({ second: second === label ? null : label });
   }
 
   giveConfidence(level) {
-    const { face } = this;
-    if (!face || this.desk.adjudicates) return;
-    const { confidence } = this.#prepared(face);
-    this.#prepare(face, { confidence: confidence === level ? null : level });
+    if (!this.#answerable) return;
+    this.#prepare({ confidence: this.cursor.answer.confidence === level ? null : level });
   }
 
   cycleConfidence() {
-    const { face } = this;
-    if (face)
-      this.giveConfidence(((this.#prepared(face).confidence ?? 0) % CONFIDENCES.length) + 1);
+    this.giveConfidence(((this.cursor.answer.confidence ?? 0) % CONFIDENCES.length) + 1);
   }
 
   vote() {
-    const { face } = this;
     const { votes } = this.panel;
     const [most] = Object.entries(votes).sort(([, a], [, b]) => b - a);
-    if (!face || !most) return this.say("Move a slider first.");
-    this.#answer(face, { label: most[0], confidence: this.#prepared(face).confidence, votes });
+    if (!this.#answerable || !most) return this.say("Move a slider first.");
+    this.#answer({ label: most[0], confidence: this.cursor.answer.confidence, votes });
     this.#given("Votes given. ");
   }
 
   takeBack() {
-    const { face } = this;
+    const { face, key } = this.cursor;
     if (!face?.label) return;
-    if (this.desk.adjudicates) this.desk.adjudicate(this.key, face.box, null);
-    else this.#answer(face, { label: null });
+    if (this.desk.adjudicates) this.desk.adjudicate(key, face.box, null);
+    else this.#answer({ label: null });
     this.say("Label taken back.");
   }
 
-  /** What is said of a face, or will be, together with its label. */
-  #prepared(face) {
-    return face.label ? face : this.draft;
+  get #answerable() {
+    return this.cursor.face && !this.desk.adjudicates;
   }
 
-  #prepare(face, part) {
-    if (face.label) {
-      const { label, second, confidence, votes } = { ...face, ...part };
-      this.#answer(face, { label, second, confidence, votes });
-      this.say(told(this.face));
+  /** Change a part of the answer: at once where there is a label, else together with it. */
+  #prepare(part) {
+    const { cursor } = this;
+    if (cursor.face.label) {
+      const { label, second, confidence, votes } = { ...cursor.face, ...part };
+      this.#answer({ label, second, confidence, votes });
+      this.say(told(cursor.face));
     } else {
-      Object.assign(this.draft, part);
+      Object.assign(cursor.draft, part);
       this.render();
-      this.say(`Together with the label: ${told({ label: "...", ...this.draft })}`);
+      this.say(`Together with the label: ${told({ label: "...", ...cursor.draft })}`);
     }
   }
 
-  #answer(face, answer) {
+  #answer(answer) {
     const given = Object.entries(answer).filter(
       ([name, value]) => name === "label" || value != null,
     );
-    this.#act("label", { face: face.id, ...Object.fromEntries(given) });
+    this.#act("label", { face: this.cursor.faceId, ...Object.fromEntries(given) });
   }
 
   #given(text) {
-    this.draft = {};
+    this.cursor.draft = {};
     this.panel.second(false);
     if (this.settings.has("advance")) this.nextUnlabelled(text);
-    else this.say(text);
+    else {
+      this.render();
+      this.say(text);
+    }
   }
 
   // Boxes
 
-  /** Whether boxes may be changed: not by who adjudicates, not where faces are shown again. */
-  get drawable() {
-    return !this.desk.adjudicates && !this.item.again && !this.item.error;
-  }
-
   draw(inMiddle = false) {
-    if (!this.drawable) return this.say("No box can be drawn here.");
+    if (!this.cursor.drawable) return this.say("No box can be drawn here.");
     if (inMiddle) this.stage.drawInMiddle();
     else this.stage.draw(!this.stage.drawing);
   }
@@ -425,24 +362,24 @@ class App {
   }
 
   remove() {
-    const { face, faces } = this;
-    if (!face || !this.drawable) return;
-    this.place = faces.indexOf(face);
+    const { face, faces, drawable } = this.cursor;
+    if (!face || !drawable) return;
+    this.cursor.place = faces.indexOf(face);
     this.#act("delete", { face: face.id });
     this.say("Box deleted. Ctrl+Z brings it back.");
   }
 
   /** A box as it is being changed; `done`: as it shall be. */
   adjust(id, box, done) {
-    if (!this.drawable) return;
+    if (!this.cursor.drawable) return;
     clearTimeout(this.nudging);
-    this.nudged = { id, box };
+    this.cursor.nudged = { id, box };
     if (done) this.#settle();
     this.render();
   }
 
   nudge(how, x, y, pixels) {
-    const { face, item } = this;
+    const { face, item } = this.cursor;
     if (!face) return;
     const { id, box } = face;
     const length = Math.max(box[2] - box[0], box[3] - box[1]);
@@ -457,13 +394,14 @@ class App {
   /** Make an action of a box that was changed. */
   #settle() {
     clearTimeout(this.nudging);
-    const { nudged } = this;
-    this.nudged = null;
-    const known = nudged && this.state.faces.find(({ id }) => id === nudged.id);
-    if (!known) return;
+    const { cursor, desk } = this;
+    const { nudged } = cursor;
+    cursor.nudged = null;
+    const face = nudged && cursor.state.faces.find(({ id }) => id === nudged.id);
+    if (!face) return;
     const box = rounded(nudged.box);
-    if (String(known.box) !== String(box)) this.desk.act(this.key, "move", { face: known.id, box });
-    else this.render();
+    if (String(face.box) === String(box)) this.render();
+    else desk.act(cursor.key, "move", { face: face.id, box });
   }
 
   #drawing(yes) {
@@ -475,16 +413,16 @@ class App {
 
   enter() {
     if (this.stage.drawing) this.stage.drawInMiddle();
-    else if (this.desk.adjudicates || this.state?.complete) this.#nextOpen();
+    else if (this.desk.adjudicates || this.cursor.state?.complete) this.#nextOpen();
     else this.complete();
   }
 
   async complete() {
-    const { state, item } = this;
+    const { state, item, faces } = this.cursor;
     if (item.error) return this.#nextOpen();
     if (!state || this.desk.adjudicates) return;
     if (state.pending) return this.say("The detector has not looked at this photo yet: a moment.");
-    const left = this.faces.filter(({ label }) => !label);
+    const left = faces.filter(({ label }) => !label);
     const asks = left.length && !state.complete;
     if (asks && !(await askUnfinished(this.find(".unfinished"), left.length))) {
       return this.select(left[0].id);
@@ -494,21 +432,12 @@ class App {
     else this.#nextOpen("Complete. ");
   }
 
-  /** Go to the next photo with something to do, round the end of the list. */
   #nextOpen(before = "") {
-    const { keys } = this.list;
-    const here = keys.indexOf(this.key);
-    const next = [...keys.slice(here + 1), ...keys.slice(0, here)].find((key) => this.#isOpen(key));
+    const next = this.cursor.nextOpen(this.list.keys);
     if (!next) return this.say(`${before}Nothing is left to do among the photos shown.`);
     this.go(next);
-    this.say(`${before}${this.item.name}, ${count(this.item.faces, "face")}.`);
-  }
-
-  /** Whether there is something to do on a photo. */
-  #isOpen(key) {
-    const item = this.desk.item(key);
-    if (this.desk.adjudicates) return item.disagree > 0;
-    return !item.error && !(this.desk.state(key) ?? item).complete;
+    const { name, faces } = this.cursor.item;
+    this.say(`${before}${name}, ${count(faces, "face")}.`);
   }
 
   // Undo
@@ -532,18 +461,16 @@ class App {
   #undone({ key, faces, verb }) {
     const word = verb === "undo" ? "Undone" : "Redone";
     if (!key) return this.say(`There is nothing to ${verb}.`);
-    if (key !== this.key) this.go(key, faces[0]);
+    const { cursor } = this;
+    if (key !== cursor.key) this.go(key, faces[0]);
     else if (faces[0]) this.select(faces[0]);
     this.render();
-    const { face } = this;
-    const about =
-      face && faces.length ? `: face ${this.faces.indexOf(face) + 1}, ${told(face)}` : "";
-    this.say(`${word}${about}.`);
+    this.say(faces.length && cursor.face ? `${word}: ${cursor.describe(cursor.face)}` : `${word}.`);
   }
 
   #act(kind, body) {
     this.#settle();
-    this.desk.act(this.key, kind, body);
+    this.desk.act(this.cursor.key, kind, body);
   }
 
   // Dialogs and what is told
@@ -568,7 +495,7 @@ class App {
   }
 
   async #guess() {
-    const { key, item } = this;
+    const { key, item } = this.cursor;
     if (this.find("[name=guess]").checked && !this.guesses.has(key)) {
       try {
         const { guesses } = await this.desk.ask({ do: "guess", photo: item.id });
@@ -610,38 +537,30 @@ class App {
   // Drawing all parts
 
   render() {
-    if (!this.key) return;
-    const { desk, item, key } = this;
-    const faces = this.faces.map((face, index, { length }) => ({
-      ...face,
-      name: `Face ${index + 1} of ${length}, ${told(face)}`,
-      tag: face.label ? nameOf(face.label) : "",
-    }));
-    this.#choose(faces);
-    const { face } = this;
-    const place = [...desk.items.keys()].indexOf(key) + 1;
-    this.stage.render(faces, this.faceId);
+    const { cursor, desk } = this;
+    if (!cursor?.key) return;
+    cursor.settle();
+    const { faces, face, faceId, item, key } = cursor;
+    const changing = Boolean(cursor.nudged);
+    const tagged = (one) => ({
+      ...one,
+      name: cursor.describe(one, faces),
+      tag: one.label ? nameOf(one.label) : "",
+    });
+    this.stage.render(faces.map(tagged), faceId);
     this.panel.render({
       item,
       face,
-      rough: Boolean(this.nudged),
-      answer: face && this.#prepared(face),
-      place: [faces.findIndex(({ id }) => id === this.faceId) + 1, faces.length],
-      state: this.state,
-      guess: this.find("[name=guess]").checked ? this.guesses.get(key)?.[this.faceId] : null,
+      changing,
+      answer: cursor.answer,
+      place: [faces.indexOf(face) + 1, faces.length],
+      state: cursor.state,
+      guess: this.find("[name=guess]").checked ? this.guesses.get(key)?.[faceId] : null,
       adjudicates: desk.adjudicates,
     });
     this.list.render(desk.items, key);
-    this.bar.render({ desk, item, place, changing: Boolean(this.nudged) });
+    this.bar.render({ desk, item, place: [...desk.items.keys()].indexOf(key) + 1, changing });
     this.#tellTrouble(desk.outbox.trouble);
-  }
-
-  /** Choose a face where none is chosen, or the one that was is gone. */
-  #choose(faces) {
-    if (!faces.length || faces.some(({ id }) => id === this.faceId)) return;
-    const open = ({ label }) => !label;
-    const near = faces[Math.min(this.place, faces.length - 1)];
-    this.faceId = (faces.slice(this.place).find(open) ?? faces.find(open) ?? near).id;
   }
 
   #tellTrouble(trouble) {
@@ -651,7 +570,5 @@ class App {
     this.troubled = trouble;
   }
 }
-
-const boxesOf = (faces) => faces.map(({ box }) => box);
 
 const rounded = (box) => box.map((value) => Math.round(value * 10) / 10);
