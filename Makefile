@@ -12,7 +12,7 @@ ifneq ($(GROUPEMO_SAMPLES),)
 export GROUPEMO_SAMPLES
 endif
 
-.PHONY: help install install-train demo test test-slow test-all check crosscheck format bench coverage docs clean
+.PHONY: help install install-train demo test test-slow test-all check crosscheck format bench coverage docs outputs site clean
 
 help:  ## Say what can be made.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -67,8 +67,18 @@ bench: install  ## Measure speed, size and accuracy; tables in reports/.
 coverage: install  ## Simulate how often the intervals hold the truth; table and picture in reports/ and docs/.
 	$(BIN)/python benchmarks/coverage.py
 
-docs: install  ## Write docs/cli.md from the command line's help.
+docs: install  ## Write the pages and pictures of docs/ that are made from the code.
 	$(BIN)/python docs/make_cli.py
+	$(BIN)/python docs/make_figures.py
+	$(BIN)/python docs/make_terms.py
+	$(BIN)/python docs/make_way.py
+
+outputs: install  ## Run the code of docs/ and write what it prints into the pages.
+	$(BIN)/python docs/run_pages.py
+
+site: install  ## Build the documentation site in build/site/; a warning is an error.
+	$(BIN)/python -m sphinx -q -E -W --keep-going -c docs . build/site
+	@echo build/site/index.html
 
 clean:  ## Remove what can be made again.
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis reports/demo
