@@ -32,7 +32,7 @@ include_patterns = [
     "CHANGELOG.md",
     "CONTRIBUTING.md",
 ]
-exclude_patterns = [".*", "build", "data", "notebooks", "**/__pycache__"]
+exclude_patterns = [".*", "build", "data", "notebooks", "**/__pycache__", "reports/README.md"]
 
 myst_enable_extensions = ["dollarmath", "deflist"]
 myst_heading_anchors = 3
@@ -77,7 +77,7 @@ def exact_words(app: Sphinx, doctree: nodes.document) -> None:
     """Let a plain word, such as a type called path, mean no attribute that ends in it."""
     for reference in doctree.findall(addnodes.pending_xref):
         if reference.get("refdomain") == "py" and reference["reftarget"].islower():
-            reference["refspecific"] = False
+            reference.attributes.pop("refspecific", None)
 
 
 def setup(app: Sphinx) -> None:
