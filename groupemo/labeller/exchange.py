@@ -9,9 +9,10 @@ What the format has no column for stands in further ones:
 
 - `second`, `confidence`; `guess_shown`, `yes` where a backend's guess had been shown before;
 - `answer`: the annotator's word where the row has to say *unsure* for it: contempt;
-- `finished_by`: who has called a complete photo so, where it is not just everybody in its rows;
+- `finished_by`: who has called a complete photo so, as JSON, where it is not just everybody in
+  its rows;
 - `answers`: a face that was adjudicated is one row, by the adjudicator, with the annotators'
-  labels as votes; what each of them said stands here as JSON.
+  labels as votes; what each of them said stands here, as JSON.
 
 What somebody called *not a face* is no row.
 """
@@ -124,7 +125,7 @@ def _rows(photo: PhotoAnswers, settled: bool) -> list[_Row]:
     finished = photo.consensus.finished
     if not finished or set(finished) == {row.annotator for row in rows}:
         return rows
-    by = {"finished_by": "; ".join(finished)}
+    by = {"finished_by": json.dumps(finished, ensure_ascii=False)}
     return [replace(row, extra={**row.extra, **by}) for row in rows]
 
 
@@ -152,7 +153,7 @@ def _settled_row(common: Common, by: str, label: str) -> _Row:
         for word, share in (face.votes or {str(face.label): 1}).items():
             votes[word] = votes.get(word, 0) + share
     answers = {who: _answer(face) for who, face in sorted(common.answers.items())}
-    cells = {"answers": json.dumps(answers, ensure_ascii=False)}
+    cells = {"answers": json.dumps(answers, ensure_ascii=False, sort_keys=True)}
     if label == CONTEMPT:
         cells["answer"] = CONTEMPT
     return _Row(common.box, label, by, votes, cells)
@@ -292,12 +293,12 @@ class _Answers:
             finishers = cells.pop("finished_by", finishers)
             answers.add_row(faces, row, cells, faces.annotators[row] or own)
         for note in notes if len(notes) or len(faces) else [{}]:
-            cells = {name: cell for name, cell in note.items() if name != "annotator"}
+            cells = {name: cell for name, cell in note.items() if cell and name != "annotator"}
             answers.notes[note.get("annotator", "") or own] = cells
         if finishers is None:
             answers.finished = {*answers.said, *answers.notes}
         else:
-            answers.finished = {who or own for who in finishers.split("; ")}
+            answers.finished = {who or own for who in _names(finishers)}
         return answers
 
     def add_row(self, faces: LabelledFaces, row: int, cells: dict[str, str], who: str) -> None:
@@ -321,6 +322,13 @@ class _Answers:
             shares = zip(EMOTIONS, faces.votes[row].tolist(), strict=True)
             answer["votes"] = {emotion: share for emotion, share in shares if share}
         self.said.setdefault(who, []).append(_said(box, answer))
+
+
+def _names(text: str) -> list[str]:
+    names = json.loads(text)
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise LabelError(f"finished_by: {text!r:.60}: expected a list of names")
+    return names
 
 
 def _said(box: Box, answer: Mapping[str, Any]) -> Said:
