@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from groupemo.errors import PhotoError
 from groupemo.images import Photo, digest, find_photos
 from groupemo.labeller.journal import Journal, PhotoRow
 
-__all__ = ["Album", "id_of", "open_album"]
+__all__ = ["Album", "id_of", "open_album", "photos_inside"]
 
 READERS = 4
 """Photos read at one time while the album is opened."""
@@ -53,11 +53,8 @@ def id_of(sha256: str, name: str) -> str:
     return (sha256 or hashlib.sha256(name.encode()).hexdigest())[:16]
 
 
-def open_album(photos: Any, journal: Journal) -> Album:
-    """Look through the photos, and keep in the journal what is new about them.
-
-    A file that has the name, size and time of change it had before is not read again. Links
-    that lead out of a folder are left out.
+def photos_inside(photos: Any) -> tuple[list[Photo], list[Photo]]:
+    """Return the photos to label, and those that links in a folder lead to, outside of it.
 
     Parameters
     ----------
@@ -69,9 +66,27 @@ def open_album(photos: Any, journal: Journal) -> Album:
     PhotoError
         If there is none.
     """
-    inside, outside = _parted(find_photos(photos), photos)
-    if not inside:
+    found = find_photos(photos)
+    if not isinstance(photos, str | Path) or not os.path.isdir(os.path.expanduser(photos)):
+        return found, []
+    folder = Path(photos).expanduser().resolve()
+    outside = [p for p in found if p.path and not p.path.resolve().is_relative_to(folder)]
+    if len(outside) == len(found):
         raise PhotoError(f"{photos}: all photos in it are links that lead out of it")
+    return [photo for photo in found if photo not in outside], outside
+
+
+def open_album(inside: Sequence[Photo], outside: Sequence[Photo], journal: Journal) -> Album:
+    """Look through photos, and keep in the journal what is new about them.
+
+    A file that has the name, size and time of change it had before is not read again.
+
+    Parameters
+    ----------
+    inside, outside : sequence of Photo
+        See `photos_inside`.
+    journal : Journal
+    """
     known = {(row.name, row.size, row.modified): row for row in journal.photos() if row.width}
     with ThreadPoolExecutor(READERS) as pool:
         looked = list(pool.map(lambda photo: _look(photo, known), inside))
@@ -93,15 +108,6 @@ def open_album(photos: Any, journal: Journal) -> Album:
         {row.id: error for row, error in looked if error and rows[row.id] is row},
         tuple(notes),
     )
-
-
-def _parted(found: list[Photo], given: Any) -> tuple[list[Photo], list[Photo]]:
-    """Return the photos that lie in the folder given, and those that links in it lead to."""
-    if not isinstance(given, str | Path) or not os.path.isdir(os.path.expanduser(given)):
-        return found, []
-    folder = Path(given).expanduser().resolve()
-    outside = [p for p in found if p.path and not p.path.resolve().is_relative_to(folder)]
-    return [photo for photo in found if photo not in outside], outside
 
 
 def _look(

@@ -16,7 +16,7 @@ from typing import Any
 
 from groupemo.errors import LabelError
 from groupemo.labeller.actions import Action, Adjudicate, Adjudicator, Import
-from groupemo.labeller.album import open_album
+from groupemo.labeller.album import open_album, photos_inside
 from groupemo.labeller.consensus import Consensus, consensus
 from groupemo.labeller.exchange import (
     LabelFile,
@@ -65,10 +65,11 @@ class Records:
     """
 
     def __init__(self, photos: Any, file: Path) -> None:
+        inside, outside = photos_inside(photos)
         self.lock = threading.RLock()
         self.journal = Journal(file.with_name(f"{file.name}.journal"))
         try:
-            self.album = open_album(photos, self.journal)
+            self.album = open_album(inside, outside, self.journal)
             self.ledger = Ledger()
             self._proposals = 0
             self._consensus: dict[str, tuple[int, Consensus | None]] = {}
@@ -160,13 +161,16 @@ class Records:
     def _labelled_rows(self) -> list[PhotoRow]:
         """Return the photos of which anything was said; of each name the one that is there."""
         said = self.ledger.photos()
-        before = {row.name: row for row in self.journal.photos() if row.id in said}
-        there = {row.name: row for row in self.album.rows.values()}
-        return [row for row in {**before, **there}.values() if row.id in said]
+        rows = {row.id: row for row in self.journal.photos()} | dict(self.album.rows)
+        gone = (
+            row for photo, row in rows.items() if photo in said and photo not in self.album.rows
+        )
+        named = {row.name: row for row in (*gone, *self.album.rows.values())}
+        return [row for row in named.values() if row.id in said]
 
     def outdated(self) -> int:
         """Return how many photos were labelled and have changed since."""
-        return len(self.ledger.photos() - {""}) - len(self._labelled_rows())
+        return len(self.ledger.photos()) - len(self._labelled_rows())
 
     def labels(self, *, settled: bool = True) -> Labels:
         """Return what was said, as the label file has it; with `settled`, adjudicated."""
