@@ -18,7 +18,7 @@ the machine and on the nets.
 from __future__ import annotations
 
 import contextlib
-import io
+import json
 import os
 import re
 import shutil
@@ -27,7 +27,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 DOCS = Path(__file__).resolve().parent
 TUTORIAL = DOCS / "tutorial.md"
@@ -43,6 +42,18 @@ _BLOCK = re.compile(
 )
 _COMMAND = re.compile(r"^\$ (?P<command>.*\n(?:> .*\n)*)(?P<shown>(?:(?!\$ ).*\n)*)", re.M)
 _END = "\x1e"
+_INTERPRETER = """
+import contextlib, io, json, sys, traceback
+names, answers = {"__name__": "__main__"}, sys.stdout
+for line in sys.stdin:
+    error, printed = "", io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        try:
+            exec(json.loads(line), names)
+        except Exception:
+            error = traceback.format_exc()
+    print(json.dumps([printed.getvalue(), error]), file=answers, flush=True)
+"""
 
 
 @dataclass(frozen=True)
@@ -98,20 +109,19 @@ def run_page(page: Path, folder: Path) -> Iterator[tuple[re.Match[str], list[tup
     Failed
         If a command or a block fails.
     """
-    names: dict[str, Any] = {"__name__": "__main__"}
-    for block in blocks(page):
-        if block["why"]:
-            continue
-        text = block["text"]
-        if block["kind"] == "python":
-            yield block, [(Step(text, block["shown"] or ""), _run_python(text, folder, names))]
-        elif block["kind"] == "console":
-            made = steps(text)
-            yield block, list(zip(made, _run_commands(made, folder), strict=True))
-        else:
-            lines = [line for line in text.splitlines() if line.startswith("groupemo ")]
-            made = [Step(line, "...\n") for line in lines]
-            yield block, list(zip(made, _run_commands(made, folder), strict=True))
+    with _python(folder) as python:
+        for block in blocks(page):
+            if block["why"]:
+                continue
+            text = block["text"]
+            if block["kind"] == "python":
+                made = [Step(text, block["shown"] or "")]
+                printed = [_run_python(text, folder, python)]
+            else:
+                lines = [Step(line, "...\n") for line in text.splitlines() if _is_ours(line)]
+                made = steps(text) if block["kind"] == "console" else lines
+                printed = _run_commands(made, folder)
+            yield block, list(zip(made, printed, strict=True))
 
 
 def same(shown: str, printed: str) -> bool:
@@ -159,21 +169,46 @@ def _plain(text: str) -> str:
     return " ".join(text.split())
 
 
-def _run_python(text: str, folder: Path, names: dict[str, Any]) -> str:
+def _is_ours(line: str) -> bool:
+    return line.startswith("groupemo ")
+
+
+@contextlib.contextmanager
+def _python(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start an interpreter of a page's own, so that nothing it does outlasts the page."""
+    python = subprocess.Popen(
+        [sys.executable, "-c", _INTERPRETER],
+        cwd=folder,
+        env=_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    with python:
+        yield python
+
+
+def _run_python(text: str, folder: Path, python: subprocess.Popen[str]) -> str:
     if named := re.match(r"# (\w+\.py)\n", text):
         (folder / named[1]).write_text(text, encoding="utf-8")
         return ""
-    printed = io.StringIO()
-    path = [str(folder), *sys.path]
-    with contextlib.chdir(folder), contextlib.redirect_stdout(printed):
-        before, sys.path[:] = sys.path[:], path
-        try:
-            exec(compile(text, "page", "exec"), names)
-        except Exception as error:
-            raise Failed(f"{text}\n{type(error).__name__}: {error}") from error
-        finally:
-            sys.path[:] = before
-    return printed.getvalue()
+    assert python.stdin
+    assert python.stdout
+    print(json.dumps(text), file=python.stdin, flush=True)
+    printed, error = json.loads(python.stdout.readline() or '["", "ended the interpreter"]')
+    if error:
+        raise Failed(f"{text}\n{printed}\n{error}")
+    return str(printed)
+
+
+def _environment() -> dict[str, str]:
+    return {
+        **os.environ,
+        "COLUMNS": "88",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONWARNINGS": "error",
+    }
 
 
 def _run_commands(made: list[Step], folder: Path) -> list[str]:
@@ -181,16 +216,10 @@ def _run_commands(made: list[Step], folder: Path) -> list[str]:
     script = "".join(
         f"{step.command}\nrc=$?; printf '{_END}%s{_END}' $rc; (exit $rc)\n" for step in made
     )
-    environment = {
-        **os.environ,
-        "COLUMNS": "88",
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONWARNINGS": "error",
-    }
     ended = subprocess.run(
         ["bash", "-c", script],
         cwd=folder,
-        env=environment,
+        env=_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
