@@ -119,4 +119,5 @@ def label(
         contempt=contempt,
         port=port,
         open_browser=not no_browser,
+        notebook=False,
     )

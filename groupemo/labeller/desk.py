@@ -241,7 +241,7 @@ class Desk:
             "order": order,
             "seed": seed,
             "repeat": repeat,
-            "labels": str(self.labels),
+            "labels": str(self.labels.absolute()),
             "blind": True,
         }
         self._keys = {each.key for each in readers}

@@ -13,15 +13,18 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from groupemo.errors import OptionError
+from groupemo.errors import MissingExtra, OptionError
 from groupemo.labeller.desk import Desk
 from groupemo.labeller.server import make_app
+
+if TYPE_CHECKING:
+    from groupemo.labeller.widget import Labeller
 
 __all__ = ["Server", "label", "listen", "serve"]
 
@@ -55,11 +58,13 @@ def label(
     annotator: str = "",
     port: int | None = None,
     open_browser: bool = True,
+    notebook: bool | None = None,
     **options: Any,
-) -> Path:
+) -> Path | Labeller:
     """Open a page in which faces are labelled, and wait until it is ended by Ctrl-C.
 
-    Whatever the page says is saved is on the disk, also when this process is killed.
+    In a notebook the page is shown there, and nothing waits. Whatever the page says is saved is
+    on the disk, also when this process is killed.
 
     Parameters
     ----------
@@ -68,7 +73,10 @@ def label(
     annotator : str
         Who labels: a name or initials. If not given, the page asks.
     port, open_browser
-        See `groupemo.labeller.serving.serve`.
+        See `groupemo.labeller.serving.serve`; for a page that is served.
+    notebook : bool, optional
+        Whether to show the page in the notebook; if not given, where there is one. It needs
+        `pip install 'groupemo[notebook]'`.
     options
         `labels` (the label file, `labels.csv` in the folder if not given), `detector`,
         `backends`, `order`, `seed`, `repeat`, `take_in`, `format`, `contempt`: see
@@ -76,14 +84,18 @@ def label(
 
     Returns
     -------
-    Path
-        The label file, which `load_labels` reads; it is not there if nothing was labelled.
+    Path or Labeller
+        The label file, which `load_labels` reads; it is not there if nothing was labelled. In a
+        notebook the widget: its `labels_path` is that file, at any time, and its `labels()` what
+        `load_labels` would read.
 
     Raises
     ------
     GroupemoError
         See `Desk` and `serve`.
     """
+    if _in_notebook() if notebook is None else notebook:
+        return _in_widget(photos, annotator, options)
     with Desk(photos, annotator=annotator, **options) as desk:
         serve(desk, port=port, annotator=annotator, open_browser=open_browser)
         labels = desk.said()
@@ -91,6 +103,27 @@ def label(
     saved = f"saved to {desk.labels} (faces: {faces}, photos: {len(labels)})"
     print(saved if labels else "nothing is labelled yet")
     return desk.labels
+
+
+def _in_notebook() -> bool:
+    """Return whether this is the kernel of a notebook."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
+
+
+def _in_widget(photos: Any, annotator: str, options: dict[str, Any]) -> Labeller:
+    try:
+        from groupemo.labeller.widget import show
+    except ModuleNotFoundError as error:
+        if error.name != "anywidget":
+            raise
+        raise MissingExtra(
+            "anywidget is not installed: pip install 'groupemo[notebook]', or give notebook=False"
+            " to have the page served"
+        ) from error
+    labeller = show(Desk(photos, annotator=annotator, **options), annotator)
+    _print(f"labels go to {labeller.labels_path}")
+    return labeller
 
 
 def serve(
