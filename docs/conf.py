@@ -34,7 +34,7 @@ include_patterns = [
 ]
 exclude_patterns = [".*", "build", "data", "notebooks", "**/__pycache__", "reports/README.md"]
 
-myst_enable_extensions = ["dollarmath", "deflist"]
+myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 default_role = "py:obj"
 add_module_names = False
@@ -45,8 +45,8 @@ autodoc_mock_imports = ["filelock", "kornia", "onnxscript", "optuna", "sqlalchem
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 napoleon_custom_sections = ["Conventions"]
-copybutton_prompt_text = "$ "
-copybutton_only_copy_prompt_lines = True
+copybutton_prompt_text = r"\$ |> "
+copybutton_prompt_is_regexp = True
 
 html_theme = "furo"
 html_title = f"groupemo {__version__}"
@@ -80,8 +80,19 @@ def exact_words(app: Sphinx, doctree: nodes.document) -> None:
             reference.attributes.pop("refspecific", None)
 
 
+def headings_with_levels(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Tell screen readers that the captions in the sidebar are headings of the second level."""
+    tree = context.get("furo_navigation_tree", "")
+    context["furo_navigation_tree"] = tree.replace(
+        'role="heading"', 'role="heading" aria-level="2"'
+    )
+
+
 def setup(app: Sphinx) -> None:
     """Register what this site adds to Sphinx."""
     app.connect("autodoc-process-docstring", bars_as_they_are)
     app.connect("doctree-read", exact_words)
+    app.connect("html-page-context", headings_with_levels, priority=900)
     app.add_html_math_renderer("mathml", (as_mathml, None), (as_mathml, None))
