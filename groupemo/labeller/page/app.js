@@ -547,7 +547,7 @@ class App {
       name: cursor.describe(one, faces),
       tag: one.label ? nameOf(one.label) : "",
     });
-    this.stage.render(faces.map(tagged), faceId);
+    this.stage.render(faces.map(tagged), faceId, cursor.drawable);
     this.panel.render({
       item,
       face,

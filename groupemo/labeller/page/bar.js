@@ -13,17 +13,18 @@ export class Bar {
     this.find(".photo-name").textContent = item.name;
     this.find(".photo-place").textContent =
       `${place} of ${desk.items.size.toLocaleString("en")}${again}`;
-    this.#progress(desk.progress, desk.adjudicates ? "disagreement" : "face");
+    this.#progress(desk.progress, desk.adjudicates);
     const { waiting, trouble } = desk.outbox;
     this.find("[data-do=undo]").disabled = !desk.history.undo && !waiting.length;
     this.find("[data-do=redo]").disabled = !desk.history.redo;
     this.#saved(waiting.length, trouble, changing);
   }
 
-  #progress({ labelled, faces, minutes_left: left }, noun) {
+  #progress({ labelled, faces, minutes_left: left }, adjudicates) {
+    const all = adjudicates ? `${count(faces, "disagreement")} settled` : count(faces, "face");
     Object.assign(this.find("progress"), { max: Math.max(1, faces), value: labelled });
     this.find(".progress-text").textContent =
-      `${labelled.toLocaleString("en")} of ${count(faces, noun)}${remaining(left)}`;
+      `${labelled.toLocaleString("en")} of ${all}${remaining(left)}`;
   }
 
   #saved(waiting, trouble, changing) {

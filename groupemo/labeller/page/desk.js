@@ -104,7 +104,8 @@ export class Desk {
     Object.assign(this, { classes, progress, history, settings, notes });
     const told = new Map(items.map((item) => [keyOf(item), item]));
     const known = [...(this.items?.keys() ?? [])].filter((key) => told.has(key)); // keep their places
-    this.items = new Map([...known, ...told.keys()].map((key) => [key, told.get(key)]));
+    const kept = (key) => (alike(this.items?.get(key), told.get(key)) ? this.items : told).get(key);
+    this.items = new Map([...known, ...told.keys()].map((key) => [key, kept(key)]));
     this.seq = Math.max(this.seq, seq);
   }
 
@@ -155,3 +156,5 @@ export class Desk {
     this.on.change();
   }
 }
+
+const alike = (one, other) => JSON.stringify(one) === JSON.stringify(other);

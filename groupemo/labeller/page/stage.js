@@ -65,8 +65,11 @@ export class Stage {
     await this.#paint();
   }
 
-  /** Faces in the order they are numbered, each with `name` (said) and `tag` (shown). */
-  render(faces, selected) {
+  /**
+   * Faces in the order they are numbered, each with `name` (said) and `tag` (shown); `drawable`:
+   * whether boxes may be changed.
+   */
+  render(faces, selected, drawable) {
     const buttons = new Map();
     for (const face of faces) {
       const button = this.buttons.get(face.id) ?? this.#button(face.id);
@@ -81,7 +84,7 @@ export class Stage {
       order.length === this.boxes.children.length &&
       order.every((one, i) => one === this.boxes.children[i]);
     if (!same) this.boxes.replaceChildren(...order);
-    Object.assign(this, { buttons, faces, selected });
+    Object.assign(this, { buttons, faces, selected, drawable });
     this.#place();
   }
 
@@ -155,13 +158,13 @@ export class Stage {
   #zoom(factor, at) {
     this.#look(zoom(this.view, factor, at, this.photo, this.size));
     clearTimeout(this.sharpening);
-    this.sharpening = setTimeout(() => this.#paint(), 200);
+    this.sharpening = setTimeout(() => this.#repaint(), 200);
   }
 
   #resize() {
     if (!this.item) return;
     this.#look(this.whole ? fit(this.photo, this.size) : settle(this.view, this.photo, this.size));
-    this.#paint();
+    this.#repaint();
   }
 
   #place() {
@@ -174,10 +177,15 @@ export class Stage {
       this.buttons.get(face.id).classList.toggle("narrow", size[0] < 60);
     }
     const face = this.faces.find(({ id }) => id === this.selected);
-    this.grips.hidden = !face;
+    this.grips.hidden = !face || !this.drawable;
     if (!face) return;
     const size = put(this.grips, toStage(this.view, face.box));
     this.grips.classList.toggle("small", Math.min(...size) < 80);
+  }
+
+  /** Paint again; a failure was told when the photo was opened. */
+  #repaint() {
+    this.#paint().catch(() => {});
   }
 
   /** Draw the picture, sharp enough for the present zoom. */
@@ -216,29 +224,18 @@ export class Stage {
 
   /** What a drag from here does. */
   #gesture(event) {
-    const start = this.#at(event);
+    const { edge } = event.target.dataset;
+    const id = edge ? this.selected : event.target.closest(".box")?.dataset.face;
+    const face = this.faces.find((one) => one.id === id);
     const pan = this.space || event.button === 1;
-    const box = event.target.closest(".box");
-    const edge = event.target.dataset.edge;
-    const face = this.faces.find(({ id }) => id === (edge ? this.selected : box?.dataset.face));
-    const kind = pan
-      ? "pan"
-      : this.drawing
-        ? "draw"
-        : edge
-          ? "resize"
-          : face && face.id === this.selected
-            ? "move"
-            : "pan";
-    return {
-      kind,
-      edge,
-      face,
-      start,
-      view: this.view,
-      still: true,
-      click: !pan && event.button === 0,
-    };
+    const kind = pan ? "pan" : this.#meant(edge, face);
+    return { kind, edge, face, start: this.#at(event), view: this.view, still: true, click: !pan };
+  }
+
+  #meant(edge, face) {
+    if (this.drawing) return "draw";
+    if (edge) return "resize";
+    return this.drawable && face && face.id === this.selected ? "move" : "pan";
   }
 
   #move(event) {
