@@ -1,28 +1,20 @@
 // The only module that knows HTTP. Another transport needs the same three functions: `send`, which
-// answers a message as the desk does, `picture` and `face`, which answer with an ImageBitmap.
+// gives the desk's reply to a message, `picture` and `face`, which give an ImageBitmap. They throw
+// where there is no reply; the same may be asked again.
 
-/** The desk did not answer; the same message may be sent again. */
-export class Offline extends Error {}
-
-/** This page's token is no longer good: only a new address helps. */
-export class Barred extends Error {}
+const PATIENCE = 30_000; // milliseconds
+const OUTDATED = "this address is out of date: open the one that groupemo printed last";
 
 const token = location.hash.slice(1);
 
 async function ask(path, options = {}) {
-  let response;
-  try {
-    response = await fetch(path, {
-      ...options,
-      headers: { ...options.headers, Authorization: `Bearer ${token}` },
-      signal: AbortSignal.timeout(30_000),
-    });
-  } catch (error) {
-    throw new Offline("no connection", { cause: error });
-  }
-  if (response.status === 401 || response.status === 403)
-    throw new Barred("the address is out of date");
-  if (response.status >= 500) throw new Offline(`the server failed (${response.status})`);
+  const headers = { ...options.headers, Authorization: `Bearer ${token}` };
+  const signal = AbortSignal.timeout(PATIENCE);
+  const response = await fetch(path, { ...options, headers, signal }).catch((cause) => {
+    throw new Error("no connection", { cause });
+  });
+  if (response.status === 401 || response.status === 403) throw new Error(OUTDATED);
+  if (response.status >= 500) throw new Error(`the server failed (${response.status})`);
   return response;
 }
 
@@ -30,17 +22,12 @@ async function ask(path, options = {}) {
 export async function send(message) {
   const headers = { "Content-Type": "application/json" };
   const response = await ask("/api", { method: "POST", headers, body: JSON.stringify(message) });
-  try {
-    return await response.json();
-  } catch (error) {
-    throw new Offline("the answer was cut short", { cause: error });
-  }
+  return response.json();
 }
 
 async function bitmap(path) {
   const response = await ask(path);
-  if (!response.ok)
-    throw new Error((await response.json().catch(() => ({}))).error ?? "no picture");
+  if (!response.ok) throw new Error((await response.json()).error);
   return createImageBitmap(await response.blob());
 }
 
@@ -51,7 +38,5 @@ export function picture(photo, side) {
 
 /** A face with half a box around it, cut from the photo at its full size. */
 export function face(photo, box, side) {
-  return bitmap(
-    `/face/${photo}?box=${box.map((value) => value.toFixed(1)).join(",")}&side=${side}`,
-  );
+  return bitmap(`/face/${photo}?box=${box}&side=${side}`);
 }
