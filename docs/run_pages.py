@@ -30,6 +30,8 @@ from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
 TUTORIAL = DOCS / "tutorial.md"
+GALLERY = DOCS / "gallery"
+"""Pictures that pages show after having saved them under the same name."""
 
 OTHERS = {"training.md": "run by tests/test_training_page.py", "cli.md": "made from the help"}
 """Pages that are not run here, and why."""
@@ -134,7 +136,7 @@ def same(shown: str, printed: str) -> bool:
 def write_outputs(page: Path, folder: Path) -> None:
     """Run a page, and write what was printed in place of what was shown.
 
-    What holds a `...` stays as it is.
+    What holds a `...` stays as it is. Pictures of `GALLERY` that the page shows are renewed.
     """
     text, done = page.read_text(encoding="utf-8"), 0
     pieces = []
@@ -143,6 +145,8 @@ def write_outputs(page: Path, folder: Path) -> None:
         pieces.append(_rewritten(block, ran))
         done = block.end()
     page.write_text("".join([*pieces, text[done:]]), encoding="utf-8")
+    for name in re.findall(r"\]\(\.\./gallery/(\w+\.\w+)\)", text):
+        shutil.copy(folder / name, GALLERY / name)
 
 
 def _rewritten(block: re.Match[str], ran: list[tuple[Step, str]]) -> str:
