@@ -386,7 +386,6 @@ def test_what_a_closed_tab_left_is_sent_by_the_next(window, labelling):
 def test_two_tabs_overwrite_nothing_in_silence(window, labelling):
     first = window()
     second = window(first.context)
-    second.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     press(first, "1")
     saved(first)
     press(second, "2")

@@ -553,7 +553,7 @@ class App {
       face,
       changing,
       answer: cursor.answer,
-      place: [faces.indexOf(face) + 1, faces.length],
+      place: [faces.findIndex(({ id }) => id === faceId) + 1, faces.length],
       state: cursor.state,
       guess: this.find("[name=guess]").checked ? this.guesses.get(key)?.[faceId] : null,
       adjudicates: desk.adjudicates,

@@ -171,10 +171,13 @@ export class Stage {
     if (!this.view) return;
     const { scale, x, y } = this.view;
     const [width, height] = this.photo;
-    this.canvas.style.transform = `translate(${x}px, ${y}px) scale(${(width * scale) / this.canvas.width}, ${(height * scale) / this.canvas.height})`;
+    const stretch = [(width * scale) / this.canvas.width, (height * scale) / this.canvas.height];
+    this.canvas.style.transform = `translate(${x}px, ${y}px) scale(${stretch})`;
     for (const face of this.faces) {
-      const size = put(this.buttons.get(face.id), toStage(this.view, face.box));
-      this.buttons.get(face.id).classList.toggle("narrow", size[0] < 60);
+      const button = this.buttons.get(face.id);
+      const [wide, high] = put(button, toStage(this.view, face.box));
+      button.classList.toggle("narrow", wide < 60);
+      button.style.zIndex = Math.round(1e6 / (1 + wide * high)); // small ones are not covered
     }
     const face = this.faces.find(({ id }) => id === this.selected);
     this.grips.hidden = !face || !this.drawable;

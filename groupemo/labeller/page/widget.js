@@ -3,7 +3,7 @@
 
 const PATIENCE = 5_000; // milliseconds until a kernel that does not answer counts as busy
 const PICTURE_PATIENCE = 60_000;
-const SILENT = "the kernel is busy, or was restarted (then run this cell again)";
+const SILENT = "the kernel is busy or was restarted";
 const GONE =
   "The kernel does not answer. If it was restarted, run this cell again: what is not saved yet is " +
   "kept in this browser, and sent then.";
@@ -47,14 +47,15 @@ function transportOver(model) {
     if (silent && performance.now() - tried < PATIENCE) throw new Error(SILENT);
     tried = performance.now();
     const id = crypto.randomUUID();
-    const late = new Promise((_, failed) => setTimeout(() => failed(new Error(SILENT)), patience));
-    const answer = new Promise((done) => asked.set(id, done));
-    model.send({ id, ...request });
     try {
-      return await Promise.race([answer, late]);
+      return await new Promise((done, failed) => {
+        asked.set(id, done);
+        setTimeout(failed, patience);
+        model.send({ id, ...request });
+      });
     } catch (error) {
       silent = true;
-      throw error;
+      throw new Error(SILENT, { cause: error });
     } finally {
       asked.delete(id);
     }
@@ -74,12 +75,12 @@ function transportOver(model) {
   };
 }
 
-/** This tab's memory for one label file and one annotator. */
-function sessionFor(...place) {
-  const nameOf = (name) => [name, ...place].join(" ");
+/** What a tab remembers of itself, for one view: there may be several in a tab. */
+function memory() {
+  const kept = new Map();
   return {
-    getItem: (name) => sessionStorage.getItem(nameOf(name)),
-    setItem: (name, value) => sessionStorage.setItem(nameOf(name), value),
+    getItem: (name) => kept.get(name) ?? null,
+    setItem: (name, value) => kept.set(name, value),
   };
 }
 
@@ -96,7 +97,8 @@ function partKeyboard(host, root, signal) {
   // meant for the labeller, would be the notebook's.
   let inside = false;
   const note = (event) => (inside = event.composedPath().includes(host));
-  addEventListener("pointerdown", note, { capture: true, signal });
+  const leave = (event) => note(event) || shadow.activeElement?.blur(); // JupyterLab would leave it
+  addEventListener("pointerdown", leave, { capture: true, signal });
   addEventListener("focusin", note, { capture: true, signal });
   const fetchBack = (event) => {
     if (!inside || document.activeElement !== document.body) return;
@@ -147,7 +149,7 @@ async function render({ model, el }) {
   style.textContent = SOURCES["style.css"] + STYLE;
   const transport = transportOver(model);
   const annotator = model.get("_annotator");
-  const session = sessionFor(model.get("_place"), annotator);
+  const session = memory();
   let root, app;
 
   function restart() {
