@@ -72,6 +72,14 @@ def test_two_faces_of_one_annotator_are_never_one():
     assert len(view.faces) == 2
 
 
+def test_no_two_faces_have_the_same_box():
+    mine = sheet(((0, 0, 20, 20), "happy"), ((0, 0, 20, 19), "sad"))
+    theirs = sheet(((0, 0, 20, 22), "happy"), ((0, 0, 20, 23), "sad"))
+    first, second = (face.box for face in consensus({"A": mine, "B": theirs}).faces)
+    assert first == (0, 0, 20, 21)
+    assert second == pytest.approx((0, 0, 20.1, 21))
+
+
 def test_who_has_called_the_photo_complete_misses_a_face():
     view = consensus(
         {

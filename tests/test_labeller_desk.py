@@ -441,6 +441,21 @@ def test_it_is_written_a_short_while_after_the_last_action(desk, tab, monkeypatc
     assert EMOTIONS[load_labels(desk.labels)["0.png"].labels[0]] == "fear"
 
 
+def test_it_may_be_written_from_anywhere_at_any_time(desk, tab):
+    tab.finish()
+    busy = [threading.Thread(target=lambda: [desk.export() for _ in range(20)]) for _ in range(2)]
+    for thread in busy:
+        thread.start()
+    for number in range(20):
+        assert "error" not in tab.ask("export")
+        tab.label("p0", EMOTIONS[number % 7])
+    for thread in busy:
+        thread.join(60)
+        assert not thread.is_alive()
+    tab.ask("export")
+    assert load_labels(desk.labels)["0.png"].labels[0] == 19 % 7
+
+
 def test_where_nothing_is_said_nothing_is_written(desk, tab):
     assert tab.ask("export") == {"path": None, "faces": 0, "photos": 0}
     desk.close()

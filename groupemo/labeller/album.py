@@ -87,7 +87,8 @@ def open_album(inside: Sequence[Photo], outside: Sequence[Photo], journal: Journ
         See `photos_inside`.
     journal : Journal
     """
-    known = {(row.name, row.size, row.modified): row for row in journal.photos() if row.width}
+    before = [row for row in journal.photos() if row.width]
+    known = {(row.name, row.size, row.modified): row for row in before}
     with ThreadPoolExecutor(READERS) as pool:
         looked = list(pool.map(lambda photo: _look(photo, known), inside))
     rows: dict[str, PhotoRow] = {}
@@ -97,8 +98,7 @@ def open_album(inside: Sequence[Photo], outside: Sequence[Photo], journal: Journ
             notes.append(f"{row.name} is the same picture as {rows[row.id].name}: shown once")
         else:
             rows[row.id] = row
-    looked_at = (row for row in rows.values() if row.width)
-    fresh = [row for row in looked_at if (row.name, row.size, row.modified) not in known]
+    fresh = [row for row in rows.values() if row.width and row not in set(before)]
     if fresh:
         journal.add_photos(fresh)
     by_name = {photo.name: photo for photo in inside}

@@ -415,23 +415,25 @@ class Desk:
         )
 
     def _undo(self, who: str, message: Message) -> Reply:
-        return self._step(who, message, Undo, self._records.ledger.next_undo)
+        history = self._records.ledger.history(who)
+        return self._step(who, message, Undo, lambda: history.next_undo)
 
     def _redo(self, who: str, message: Message) -> Reply:
-        return self._step(who, message, Redo, self._records.ledger.next_redo)
+        history = self._records.ledger.history(who)
+        return self._step(who, message, Redo, lambda: history.next_redo)
 
     def _step(
         self,
         who: str,
         message: Message,
         kind: type[Undo | Redo],
-        next_step: Callable[[str], Entry | None],
+        next_step: Callable[[], Entry | None],
     ) -> Reply:
         seen = _seq(message, "seen") if message.get("seen") is not None else None
 
         def aimed(entry: Entry) -> Entry:
             """Return the entry with the step that is next."""
-            target = next_step(who)
+            target = next_step()
             if target is None:
                 raise _Nothing
             if seen is not None and target.seq > seen and target.client != entry.client:
@@ -547,11 +549,8 @@ class Desk:
         return AdjudicatorView(records.ledger, records.album, records.consensus)
 
     def _history(self, who: str) -> dict[str, bool]:
-        ledger = self._records.ledger
-        return {
-            "undo": ledger.next_undo(who) is not None,
-            "redo": ledger.next_redo(who) is not None,
-        }
+        history = self._records.ledger.history(who)
+        return {"undo": history.next_undo is not None, "redo": history.next_redo is not None}
 
     def _refuse_adjudicator(self, who: str) -> None:
         if who in self._records.ledger.adjudicators:

@@ -1,8 +1,8 @@
 """The records of a folder: its photos, its journal, what the journal says, and the label file.
 
-Who uses them holds `Records.lock`; `answers`, `labels` and `export` take it themselves. A
-change is checked, written and taken into the ledger under SQLite's write lock, after what
-other processes wrote.
+Who uses them holds `Records.lock`; `answers`, `labels` and `export` take it themselves, and
+hold it for a moment. A change is checked, written and taken into the ledger under SQLite's
+write lock, after what other processes wrote.
 """
 
 from __future__ import annotations
@@ -75,6 +75,7 @@ class Records:
             self._consensus: dict[str, tuple[int, Consensus | None]] = {}
             self._file = LabelFile(file, self.journal)
             self._writing = threading.Lock()
+            self._exported = 0
             self.catch_up()
         except BaseException:
             self.journal.close()
@@ -162,11 +163,9 @@ class Records:
         """Return the photos of which anything was said; of each name the one that is there."""
         said = self.ledger.photos()
         rows = {row.id: row for row in self.journal.photos()} | dict(self.album.rows)
-        gone = (
-            row for photo, row in rows.items() if photo in said and photo not in self.album.rows
-        )
-        named = {row.name: row for row in (*gone, *self.album.rows.values())}
-        return [row for row in named.values() if row.id in said]
+        before = {row.name: row for row in rows.values() if row.id in said}
+        there = {row.name: row for row in self.album.rows.values()}
+        return [row for row in {**before, **there}.values() if row.id in said]
 
     def outdated(self) -> int:
         """Return how many photos were labelled and have changed since."""
@@ -186,9 +185,14 @@ class Records:
         OutputError
             If it cannot be written.
         """
+        seq = self.ledger.seq
+        labels = self.labels()
         with self._writing:
-            labels = self.labels()
-            return self._file.write(labels), labels
+            if seq < self._exported:  # another thread has been faster, and knew more
+                return self._file.path, labels
+            path = self._file.write(labels)
+            self._exported = seq
+        return path, labels
 
     def open_file(self, take_in: Path | None, format: str, *, contempt: str, nameless: str) -> None:
         """Take in a label file that was there before the journal, and another where it is asked.
@@ -209,6 +213,8 @@ class Records:
         """
         checksum, fresh = self._file.checksum(), not self.ledger.seq
         own = take_in is not None and take_in.resolve() == self._file.path.resolve()
+        if not (fresh or own):
+            self._file.check()
         batch = "" if fresh else uuid.uuid4().hex
         if fresh and checksum and not own:
             self.take_in(read_file(self._file.path), self._file.path.name, "", nameless=nameless)
@@ -219,7 +225,6 @@ class Records:
             self.take_in(labels, take_in.name, batch, nameless=nameless, whole=own)
         if checksum and (fresh or own):
             self.journal.add_file(checksum)
-        self._file.check()
 
     def take_in(
         self,

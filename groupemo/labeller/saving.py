@@ -51,7 +51,8 @@ class Later:
             self._stopped = True
             self._changed.notify()
         self._thread.join()
-        return self._first is not None
+        waiting, self._first = self._first is not None, None
+        return waiting
 
     def _run(self) -> None:
         while self._wait():

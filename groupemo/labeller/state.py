@@ -43,7 +43,7 @@ from groupemo.labeller.actions import (
 )
 from groupemo.labeller.journal import Entry, Proposals
 
-__all__ = ["SAME_FACE", "Face", "Ledger", "Sheet", "fold"]
+__all__ = ["SAME_FACE", "Face", "History", "Ledger", "Sheet", "fold"]
 
 SAME_FACE = 0.5
 """Least IoU of two boxes that are taken for one face."""
@@ -56,7 +56,7 @@ Step: TypeAlias = tuple[Entry, ...]
 
 @dataclass(frozen=True)
 class Face:
-    """One face on a sheet; `label` is None until one is given. `groupemo.labeller.actions`."""
+    """One face on a sheet; `label` is None until one is given. The rest is as in `Label`."""
 
     id: str
     box: Box
@@ -152,6 +152,49 @@ def _imported(faces: Iterable[Face], seq: int, action: Import) -> dict[str, Face
     return found
 
 
+class History:
+    """What one annotator can undo and redo."""
+
+    def __init__(self) -> None:
+        self._done: list[Step] = []
+        self._undone: list[Step] = []
+
+    @property
+    def next_undo(self) -> Entry | None:
+        """The last entry of the step that an undo would take back."""
+        return self._done[-1][-1] if self._done else None
+
+    @property
+    def next_redo(self) -> Entry | None:
+        """The last entry of the step that a redo would put back."""
+        return self._undone[-1][-1] if self._undone else None
+
+    def add(self, entry: Entry) -> None:
+        """Add an entry, to the last step where it is of the same batch."""
+        batch = getattr(entry.action, "batch", None)
+        if isinstance(entry.action, Import) and not batch:
+            return
+        if batch and self._done and getattr(self._done[-1][-1].action, "batch", None) == batch:
+            self._done[-1] = (*self._done[-1], entry)
+        else:
+            self._done.append((entry,))
+        self._undone.clear()
+
+    def undo(self, target: int) -> Step:
+        """Return the step undone, which ends with the entry `target`."""
+        return self._move(self._done, self._undone, target)
+
+    def redo(self, target: int) -> Step:
+        """Return the step done again, which ends with the entry `target`."""
+        return self._move(self._undone, self._done, target)
+
+    def _move(self, source: list[Step], to: list[Step], target: int) -> Step:
+        if not source or source[-1][-1].seq != target:
+            raise LabelError(f"the journal undoes or redoes action {target} out of turn")
+        to.append(source.pop())
+        return to[-1]
+
+
 class Ledger:
     """All sheets, kept up to date entry by entry.
 
@@ -168,16 +211,15 @@ class Ledger:
     def __init__(self) -> None:
         self.seq = 0
         self.adjudicators: set[str] = set()
+        self.trail: list[str] = []
         self._proposed: dict[str, Sheet] = {}
         self._sheets: dict[Key, Sheet] = {}
         self._standing: defaultdict[Key, list[Entry]] = defaultdict(list)
         self._touched: defaultdict[Key, list[Entry]] = defaultdict(list)
         self._people: defaultdict[str, set[str]] = defaultdict(set)
-        self._done: defaultdict[str, list[Step]] = defaultdict(list)
-        self._undone: defaultdict[str, list[Step]] = defaultdict(list)
+        self._histories: defaultdict[str, History] = defaultdict(History)
         self._shown: set[tuple[str, str]] = set()
         self._labelled_at: defaultdict[str, list[float]] = defaultdict(list)
-        self.trail: list[str] = []
         self._changes: Counter[str] = Counter()
 
     def take(self, entry: Entry) -> None:
@@ -188,14 +230,14 @@ class Ledger:
         LabelError
             If it undoes or redoes what is not next to be.
         """
-        who, action = entry.annotator, entry.action
-        match action:
+        who = entry.annotator
+        match entry.action:
             case Undo(target):
-                step = self._move_step(self._done[who], self._undone[who], target)
+                step = self._histories[who].undo(target)
                 for each in step:
                     self._take_back(each)
             case Redo(target):
-                step = self._move_step(self._undone[who], self._done[who], target)
+                step = self._histories[who].redo(target)
                 for each in step:
                     self._put_in(each)
             case Guess():
@@ -205,15 +247,15 @@ class Ledger:
                 self.adjudicators.add(who)
                 step = ()
             case _:
-                self._add_step(who, entry)
+                self._histories[who].add(entry)
                 self._put_in(entry)
                 step = (entry,)
-        if isinstance(action, Label):
-            self._labelled_at[who].append(entry.time)
         for each in step:
-            key = (who, each.again, each.photo)
-            self._touched[key].append(replace(each, seq=entry.seq, client=entry.client))
+            touched = entry if each is entry else replace(each, seq=entry.seq, client=entry.client)
+            self._touched[_key(each)].append(touched)
             self._note_change(each.photo)
+        if isinstance(entry.action, Label):
+            self._labelled_at[who].append(entry.time)
         self.seq = entry.seq
 
     def propose(self, proposals: Proposals) -> None:
@@ -300,13 +342,9 @@ class Ledger:
         ]
         return [(who, action) for _, who, action in sorted(found, key=lambda each: each[0])]
 
-    def next_undo(self, annotator: str) -> Entry | None:
-        """Return the last entry of the step that an undo would take back."""
-        return _last(self._done[annotator])
-
-    def next_redo(self, annotator: str) -> Entry | None:
-        """Return the last entry of the step that a redo would put back."""
-        return _last(self._undone[annotator])
+    def history(self, annotator: str) -> History:
+        """Return what an annotator can undo and redo."""
+        return self._histories[annotator]
 
     def conflicts(self, entry: Entry, seen: int) -> bool:
         """Say whether another tab of the annotator changed after `seen` what `entry` is about."""
@@ -347,37 +385,18 @@ class Ledger:
         self._changes[photo] += 1
         self.trail.append(photo)
 
-    def _add_step(self, annotator: str, entry: Entry) -> None:
-        done = self._done[annotator]
-        batch = getattr(entry.action, "batch", None)
-        if isinstance(entry.action, Import) and not batch:
-            return
-        if batch and done and getattr(done[-1][-1].action, "batch", "") == batch:
-            done[-1] = (*done[-1], entry)
-        else:
-            done.append((entry,))
-        self._undone[annotator].clear()
-
-    def _move_step(self, source: list[Step], to: list[Step], target: int) -> Step:
-        last = _last(source)
-        if last is None or last.seq != target:
-            raise LabelError(f"the journal undoes or redoes action {target} out of turn")
-        to.append(source.pop())
-        return to[-1]
-
     def _put_in(self, entry: Entry) -> None:
-        key = (entry.annotator, entry.again, entry.photo)
+        key = _key(entry)
         if key in self._sheets:
             self._sheets[key] = fold(self._sheets[key], [entry])
         self._standing[key].append(entry)
         self._people[entry.photo].add(entry.annotator)
 
     def _take_back(self, entry: Entry) -> None:
-        key = (entry.annotator, entry.again, entry.photo)
-        standing = self._standing[key]
+        standing = self._standing[_key(entry)]
         del standing[max(at for at, other in enumerate(standing) if other.seq == entry.seq)]
-        self._sheets.pop(key, None)
+        self._sheets.pop(_key(entry), None)
 
 
-def _last(steps: Sequence[Step]) -> Entry | None:
-    return steps[-1][-1] if steps else None
+def _key(entry: Entry) -> Key:
+    return entry.annotator, entry.again, entry.photo
