@@ -71,7 +71,6 @@ class Labeller(anywidget.AnyWidget):
 
     _esm = _script()
     _annotator = traitlets.Unicode().tag(sync=True)
-    _place = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, desk: Desk, annotator: str = "") -> None:
         self._desk = desk
@@ -79,7 +78,7 @@ class Labeller(anywidget.AnyWidget):
         self._closed = False
         self._speakers = ThreadPoolExecutor(THREADS, thread_name_prefix="messages")
         self._painters = ThreadPoolExecutor(THREADS, thread_name_prefix="pictures")
-        super().__init__(_annotator=annotator, _place=str(desk.labels.absolute()))
+        super().__init__(_annotator=annotator)
         self.on_msg(self._asked)
         atexit.register(self.close)
 

@@ -163,7 +163,7 @@ class App {
     });
     // A button that was clicked does not keep the focus: Enter and Space go on meaning the photo.
     this.root.addEventListener("mousedown", (event) => {
-      if (event.target.closest(".panel button, .bar button")) event.preventDefault();
+      if (event.target.closest(":not(dialog *) > button")) event.preventDefault();
     });
     this.find("[name=guess]").addEventListener("change", () => this.#guess());
     this.root.addEventListener("keydown", (event) => this.#key(event));
@@ -210,7 +210,7 @@ class App {
     } catch (error) {
       this.alarm(error.message);
     }
-    if (this.cursor.key !== key) return;
+    if (this.cursor.key !== key || this.closing.signal.aborted) return;
     this.#ahead();
     const again = () => this.cursor.key === key && this.#load(key);
     if (this.cursor.state?.pending) setTimeout(again, PATIENCE);
@@ -480,8 +480,9 @@ class App {
   }
 
   escape() {
-    if (this.stage.drawing) this.stage.draw(false);
+    this.stage.draw(false);
     this.panel.second(false);
+    if (!this.#wide) this.#showList(false);
   }
 
   async #export() {
