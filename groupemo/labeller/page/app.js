@@ -163,7 +163,7 @@ class App {
     });
     // A button that was clicked does not keep the focus: Enter and Space go on meaning the photo.
     this.root.addEventListener("mousedown", (event) => {
-      if (event.target.closest(":not(dialog *) > button")) event.preventDefault();
+      if (event.target.closest("button:not(dialog *)")) event.preventDefault();
     });
     this.find("[name=guess]").addEventListener("change", () => this.#guess());
     this.root.addEventListener("keydown", (event) => this.#key(event));

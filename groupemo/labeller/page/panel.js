@@ -1,18 +1,19 @@
 // The face beside the photo: enlarged, with everything that can be said of it.
 
+import { CloseUp } from "./closeup.js";
 import { element } from "./element.js";
 import { drawing } from "./guide.js";
 import { CONFIDENCES, isExpression, nameOf, told } from "./labels.js";
-import { seen } from "./pictures.js";
 
 const POINTS = 10; // a slider's end
 
 export class Panel {
   /** `on`: give(label), second(label), confidence(1 to 3). */
   constructor(root, pictures, on) {
-    Object.assign(this, { root, pictures, on, seconding: false });
+    Object.assign(this, { on, seconding: false });
     this.find = (selector) => root.querySelector(selector);
     this.canvas = this.find(".face canvas");
+    this.closeUp = new CloseUp(this.canvas, pictures);
   }
 
   /** Make the buttons for [label, key] pairs. */
@@ -59,12 +60,12 @@ export class Panel {
    * `changing`: the box is being changed.
    */
   render({ item, face, changing, answer, place, state, guess, adjudicates }) {
-    this.find(".face-place").textContent = face
-      ? `Face ${place[0]} of ${place[1]}`
-      : state?.pending
-        ? "Looking for faces ..."
-        : "No face";
+    const none = state?.pending ? "Looking for faces ..." : "No face";
+    const name = face ? `Face ${place[0]} of ${place[1]}` : none;
+    this.find(".face-place").textContent = name;
     this.find(".answer").textContent = face ? told(face) : "";
+    this.canvas.setAttribute("aria-label", face ? `${name}, enlarged` : none);
+    this.closeUp.show(item, face, changing);
     for (const tile of this.tiles) {
       const { label } = tile.dataset;
       tile.setAttribute("aria-pressed", answer?.label === label);
@@ -76,20 +77,10 @@ export class Panel {
       button.setAttribute("aria-pressed", answer?.confidence === index + 1),
     );
     this.find(".second").setAttribute("aria-pressed", this.seconding);
-    this.#close(item, face, place, changing);
     this.#answers(adjudicates ? (face?.answers ?? {}) : null);
     this.#guess(guess);
-    if (this.voted !== face?.id + JSON.stringify(face?.votes)) this.#votes(face);
-    const complete = this.find(".complete");
-    const left = state ? state.faces.filter(({ label }) => !label).length : 0;
-    complete.replaceChildren(
-      state?.complete ? "Complete. Open it again" : "Photo complete, next",
-      state?.complete ? "" : element("kbd", { "aria-hidden": "true" }, "Enter"),
-    );
-    complete.classList.toggle(
-      "primary",
-      Boolean(state && !state.complete && !left && !state.pending),
-    );
+    this.#votes(face);
+    this.#complete(state);
   }
 
   /** Choose whether the next label pressed is the second choice. */
@@ -104,58 +95,23 @@ export class Panel {
     );
   }
 
+  /** Set the sliders to a face's votes, when it or they have changed. */
   #votes(face) {
-    this.voted = face?.id + JSON.stringify(face?.votes);
-    for (const slider of this.sliders)
+    const shown = `${face?.id} ${JSON.stringify(face?.votes)}`;
+    if (shown === this.votesShown) return;
+    this.votesShown = shown;
+    for (const slider of this.sliders) {
       slider.value = Math.round((face?.votes?.[slider.name] ?? 0) * POINTS);
-  }
-
-  /** Draw the face at once from what is here, and sharp as soon as that is here. */
-  #close(item, face, place, changing) {
-    const wanted = face && `${item.id} ${face.box} ${changing}`;
-    this.canvas.setAttribute("aria-label", face ? `Face ${place[0]}, enlarged` : "No face");
-    if (wanted === this.wanted) return;
-    this.wanted = wanted;
-    const pen = this.canvas.getContext("2d");
-    pen.clearRect(0, 0, this.canvas.width, this.canvas.height);
-    delete this.canvas.dataset.face;
-    if (!face) return;
-    const sharp = changing ? {} : this.pictures.face(item.id, face.box);
-    const photo = this.pictures.photo(item.id).bitmap;
-    if (sharp.bitmap) this.#draw(sharp.bitmap, null, item, face);
-    else if (photo) this.#draw(photo, photo.width / item.width, item, face);
-    if (sharp.bitmap || changing) return;
-    const late = (bitmap) => this.wanted === wanted && this.#draw(bitmap, null, item, face);
-    sharp.promise.then(late, () => {});
-  }
-
-  /** `scale`: pixels of the bitmap to one of the photo, where the bitmap is the whole photo. */
-  #draw(bitmap, scale, item, { id, box }) {
-    const pen = this.canvas.getContext("2d");
-    const side = this.canvas.width;
-    const longest = 2 * Math.max(box[2] - box[0], box[3] - box[1]);
-    const [middleX, middleY] = [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2];
-    const place = ([x1, y1, x2, y2]) => [
-      side / 2 + ((x1 - middleX) / longest) * side,
-      side / 2 + ((y1 - middleY) / longest) * side,
-      ((x2 - x1) / longest) * side,
-      ((y2 - y1) / longest) * side,
-    ];
-    const shown = seen(box, item);
-    const source = scale
-      ? [shown[0], shown[1], shown[2] - shown[0], shown[3] - shown[1]].map((value) => value * scale)
-      : [0, 0, bitmap.width, bitmap.height];
-    pen.clearRect(0, 0, side, side);
-    pen.drawImage(bitmap, ...source, ...place(shown));
-    for (const [color, width] of [
-      ["#000a", 4],
-      ["#fff", 1.5],
-    ]) {
-      Object.assign(pen, { strokeStyle: color, lineWidth: width });
-      pen.strokeRect(...place(box));
     }
-    this.canvas.dataset.face = id;
-    this.canvas.dataset.sharp = !scale;
+  }
+
+  #complete(state) {
+    const button = this.find(".complete");
+    const key = element("kbd", { "aria-hidden": "true" }, "Enter");
+    if (state?.complete) button.replaceChildren("Complete. Open it again");
+    else button.replaceChildren("Photo complete, next", key);
+    const done = state?.faces.every(({ label }) => label) && !state.pending;
+    button.classList.toggle("primary", Boolean(done && !state.complete));
   }
 
   #answers(answers) {
@@ -173,17 +129,14 @@ export class Panel {
   }
 
   #guess(guess) {
-    const rows = Object.entries(guess ?? {}).map(([backend, probs]) => {
-      const best = probs.indexOf(Math.max(...probs));
-      return element(
-        "li",
-        {},
-        element("b", {}, backend),
-        probs[best] === null
-          ? "no answer"
-          : `${this.sliders[best].name} ${Math.round(probs[best] * 100)}%`,
-      );
-    });
+    const best = (probs) => {
+      if (probs.includes(null)) return "no answer";
+      const most = Math.max(...probs);
+      return `${this.sliders[probs.indexOf(most)].name} ${Math.round(most * 100)}%`;
+    };
+    const rows = Object.entries(guess ?? {}).map(([backend, probs]) =>
+      element("li", {}, element("b", {}, backend), best(probs)),
+    );
     this.find(".guesses").replaceChildren(element("ul", {}, ...rows));
   }
 }
