@@ -395,6 +395,23 @@ def test_disagreements_are_settled_under_a_name_that_labels_nothing(start, desk,
     assert Tab(again, "Z").ask("disagreements")["faces"]
 
 
+def test_a_settled_face_deleted_from_the_file_by_hand_is_open_again(start, desk, tab):
+    tab.finish()
+    Tab(desk, "CD").finish(words=["happy", "fear", "neutral"])
+    judge = Tab(desk, "Z")
+    judge.open(role="adjudicator")
+    [face] = judge.ask("disagreements")["faces"]
+    judge.step("adjudicate", photo=desk.order[0], box=face["box"], label="sad")
+    desk.close()
+    rows = desk.labels.read_text().splitlines(keepends=True)
+    desk.labels.write_text("".join(row for row in rows if ",Z," not in row))
+    again = start(take_in=desk.labels)
+    assert [EMOTIONS[label] for label in again.said()["0.png"].labels] == ["happy", "neutral"]
+    text = "".join(rows).replace(",AB,", ",Z,")
+    refused = Tab(again, "EF").ask("import", name="x.csv", text=text, format="csv")
+    assert "'Z' would both label and adjudicate" in refused["error"]
+
+
 # The repeat
 
 

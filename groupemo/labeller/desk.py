@@ -376,14 +376,11 @@ class Desk:
         row = self._records.album.rows[photo]
         body = {name: value for name, value in message.items() if name not in _ENVELOPE}
         action = within(parse(kind, body), row.width, row.height)
-        if isinstance(action, Label):
-            shown = self._records.ledger.guess_shown(who, photo)
-            action = replace(action, guess_shown=shown)
         entry = _entry(who, message, photo, action, _again(message))
         return self._record(entry, lambda entry: self._checked(entry, seen))
 
     def _checked(self, entry: Entry, seen: int) -> Entry:
-        """Return an entry if it fits what stands; refuse it otherwise."""
+        """Return an entry as it is to be written, if it fits what stands; refuse it otherwise."""
         who, photo, action = entry.annotator, entry.photo, entry.action
         ledger = self._records.ledger
         if ledger.conflicts(entry, seen):
@@ -402,7 +399,9 @@ class Desk:
             face.box == action.box and face.id != name for face in sheet.faces
         ):
             raise _Refusal("there is another face with this very box")
-        return entry
+        if isinstance(action, Label):
+            action = replace(action, guess_shown=ledger.guess_shown(who, photo))
+        return replace(entry, action=action)
 
     def _conflict(self, entry: Entry) -> _Refusal:
         view, place = self._view(entry.annotator), (entry.photo, entry.again)

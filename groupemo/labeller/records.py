@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from groupemo.errors import LabelError
 from groupemo.labeller.actions import Action, Adjudicate, Adjudicator, Import
@@ -30,6 +30,9 @@ from groupemo.labeller.state import Ledger, Sheet
 from groupemo.labels import Labels
 
 __all__ = ["DESK", "Records"]
+
+Settling: TypeAlias = tuple[str, str, Adjudicate]
+"""An adjudicator, a photo and a word."""
 
 DESK = "desk"
 """The client of what happens without a page."""
@@ -267,14 +270,15 @@ class Records:
             for each in (labels, self.labels())
         )
         sheets = {k: sheet for k, sheet in found.sheets.items() if sheet != present.sheets.get(k)}
+        settled = [each for each in found.settled if each not in present.settled]
         if whole:
             gone = sorted(present.sheets.keys() - found.sheets.keys())
             sheets |= dict.fromkeys(gone, Import((), False, source, batch))
+            settled += _reopened(present.settled, found.settled)
         kept = {k for k in sheets if only not in (None, k[0]) and self.ledger.spoke(*k)}
         said = [(*k, sheet) for k, sheet in sheets.items() if k not in kept]
-        settled = [each for each in found.settled if each not in present.settled]
         judges = [who for who, _, _ in settled]
-        self._refuse_both(judges, [who for who, _, _ in said])
+        self._refuse_both(judges, [who for who, _ in sheets])
         if found.elsewhere:
             self.journal.add_photos(found.elsewhere)
         new = [(who, "", Adjudicator()) for who in sorted({*judges} - self.ledger.adjudicators)]
@@ -300,6 +304,16 @@ class Records:
 def _answers(row: PhotoRow, sheets: Mapping[str, Sheet], view: Consensus) -> PhotoAnswers:
     notes = {who: sheets[who].extra for who in view.finished}
     return PhotoAnswers(row.name, row.sha256, view, notes)
+
+
+def _reopened(present: Iterable[Settling], found: Iterable[Settling]) -> list[Settling]:
+    """Return, for each face that was settled and is no more, that it is open again."""
+    places = {(photo, action.box) for _, photo, action in found}
+    return [
+        (who, photo, replace(action, label=None))
+        for who, photo, action in present
+        if (photo, action.box) not in places
+    ]
 
 
 def _entry(who: str, photo: str, action: Action, client: str) -> Entry:
