@@ -189,6 +189,14 @@ def box_of(page, number):
     return [box["x"], box["y"], box["width"], box["height"]]
 
 
+def wait_for(page, holds):
+    for _ in range(500):
+        if holds():
+            return
+        page.wait_for_timeout(20)
+    pytest.fail("waited in vain")
+
+
 @contextmanager
 def cut(page):
     """Let no message reach the desk."""
@@ -295,7 +303,7 @@ def test_second_choice_confidence_and_votes(window, labelling):
     saved(page)
     face = labelling.state()["p11"]
     assert (face["label"], face["second"], face["confidence"]) == ("angry", "disgust", 2)
-    page.get_by_role("button", name="Second choice").click()
+    page.get_by_role("button", name="Second choice", exact=True).click()
     page.get_by_role("button", name="fear").click()
     page.get_by_role("button", name="fairly sure", exact=True).click()
     saved(page)
@@ -444,21 +452,12 @@ def test_the_next_faces_are_here_before_they_are_needed(window):
     assert page.locator(".view canvas").evaluate("(one) => one.width") == SIZE[0]
 
 
-def wait_for(page, holds):
-    for _ in range(500):
-        if holds():
-            return
-        page.wait_for_timeout(20)
-    pytest.fail("waited in vain")
-
-
 def test_zoom_keeps_the_point_under_the_pointer(window):
     page = window()
     x, y, width, height = box_of(page, 5)
     page.mouse.move(x + width / 4, y + height / 4)
     page.mouse.wheel(0, -400)
-    grown = "(width) => document.querySelectorAll('.box')[5].offsetWidth > 1.5 * width"
-    page.wait_for_function(grown, arg=width)
+    wait_for(page, lambda: box_of(page, 5)[2] > 1.5 * width)
     left, top, wide, high = box_of(page, 5)
     point = (x + width / 4, y + height / 4)
     assert (left + wide / 4, top + high / 4) == pytest.approx(point, abs=2)
@@ -603,7 +602,7 @@ def test_faces_are_shown_again_without_their_labels(window, labelling):
     assert page.locator(".list li").all_text_contents()[-1] == "1.png0/11again"
     page.locator(".list li button").last.click()
     page.wait_for_selector(".photo-place:text('4 of 4, again')")
-    page.wait_for_function("document.querySelectorAll('.box').length === 11")
+    wait_for(page, lambda: page.locator(".box").count() == 11)
     assert tags(page) == [""] * 11
     press(page, "ArrowLeft Delete n")
     assert said(page) == "No box can be drawn here."

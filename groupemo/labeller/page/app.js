@@ -325,7 +325,7 @@ class App {
     } else {
       Object.assign(cursor.draft, part);
       this.render();
-      this.say(`Together with the label: ${told({ label: "...", ...cursor.draft })}`);
+      this.say(`Given together with the label: ${told(cursor.draft)}`);
     }
   }
 

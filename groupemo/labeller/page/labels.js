@@ -19,14 +19,12 @@ export function nameOf(label) {
 
 export const CONFIDENCES = ["a guess", "fairly sure", "sure"];
 
-/** An answer in words: "happy, or surprise, fairly sure". */
+/** An answer in words: "happy, second choice surprise, fairly sure". */
 export function told({ label, second, confidence }) {
-  if (!label) return "no label";
-  return [
-    nameOf(label),
-    second && `or ${nameOf(second)}`,
+  const words = [
+    label && nameOf(label),
+    second && `second choice ${nameOf(second)}`,
     confidence && CONFIDENCES[confidence - 1],
-  ]
-    .filter(Boolean)
-    .join(", ");
+  ];
+  return words.filter(Boolean).join(", ") || "no label";
 }
