@@ -265,6 +265,13 @@ def test_rows_that_name_nobody_are_whose_who_imports_them(tmp_path):
     assert {who for who, _ in answers_in(text, tmp_path).sheets} == {"", "AB"}
 
 
+def test_labels_of_a_copy_keep_its_name(tmp_path):
+    text = "image,x,y,w,h,emotion,sha256\na.jpg,1,2,3,4,sad,{0}\ncopy.jpg,1,2,3,4,happy,{0}\n"
+    found = answers_in(text.format(SHA["a.jpg"]), tmp_path)
+    assert len(found.sheets) == 2
+    assert [row.name for row in found.elsewhere] == ["copy.jpg"]
+
+
 def test_photos_are_known_by_content_then_by_name(tmp_path):
     text = "image,x,y,w,h,emotion,sha256\nold.jpg,1,2,3,4,sad,{}\nc.jpg,1,2,3,4,sad,\n"
     found = answers_in(text.format(SHA["b.jpg"]), tmp_path)
@@ -278,7 +285,13 @@ def test_photos_are_known_by_content_then_by_name(tmp_path):
         (f"image,x,y,w,h,emotion,sha256\na.jpg,1,2,3,4,sad,{'c' * 64}\n", "another version"),
         ("image,x,y,w,h,emotion\na.jpg,200,2,3,4,sad\n", "lies outside the photo"),
         ("image,x,y,w,h,emotion,second\na.jpg,1,2,3,4,sad,maybe\n", "labels.csv: a.jpg: .*'maybe'"),
-        ("image,x,y,w,h,emotion,answers\na.jpg,1,2,3,4,sad,{\n", "labels.csv: a.jpg: "),
+        ("image,x,y,w,h,emotion,answers\na.jpg,1,2,3,4,sad,{\n", "a.jpg: answers: '{' is no JSON"),
+        ("image,x,y,w,h,emotion,answers\na.jpg,1,2,3,4,sad,[]\n", "expected a JSON dict"),
+        (
+            'image,x,y,w,h,emotion,answers\na.jpg,1,2,3,4,sad,"{""A"": 1}"\n',
+            "a.jpg: .*object, got 1",
+        ),
+        ("image,x,y,w,h,emotion,finished_by\na.jpg,1,2,3,4,sad,AB\n", "a.jpg: finished_by: 'AB'"),
         ("image,x,y,w,h,emotion,confidence\na.jpg,1,2,3,4,sad,high\n", "labels.csv: a.jpg: .*high"),
     ],
 )

@@ -12,8 +12,9 @@ Every message has `do`, `annotator` (a name or initials, 1 to 40 characters, no 
 =============  ==============================  ===================================================
 do             further fields                  reply
 =============  ==============================  ===================================================
-open           role ("annotator" by default,   {items: [Item, in order], classes: [the seven],
-               or "adjudicator")               progress, seq, history, settings, notes: [text]}
+open           role ("annotator" by default,   {items: [Item, in order, made anew each time],
+               or "adjudicator")               classes: [the seven], progress, seq, history,
+                                               settings, notes: [text]}
 photo          photo, again (0)                PhotoState
 act            id, photo, again (0), seen,     {seq, photo: PhotoState, item: Item, progress,
                kind, and the kind's fields     history}

@@ -25,7 +25,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from groupemo.emotions import CONTEMPT, EMOTIONS
 from groupemo.errors import LabelError, OptionError
@@ -48,6 +48,8 @@ from groupemo.labeller.state import Face
 from groupemo.labels import CODES, UNSURE, LabelledFaces, Labels, label_word
 
 __all__ = ["Imported", "LabelFile", "PhotoAnswers", "from_labels", "read_file", "to_labels"]
+
+T = TypeVar("T")
 
 FILE_KINDS: Mapping[str, str] = {
     "csv": ".csv",
@@ -232,16 +234,19 @@ def from_labels(
     own = nameless if nameless not in labels.annotators else ""
     sheets: dict[tuple[str, str], Import] = {}
     settled: list[tuple[str, str, Adjudicate]] = []
-    elsewhere = []
+    elsewhere, taken = [], set()
     for name in labels:
         row = _photo_of(name, labels.sha256.get(name, ""), album, by_name)
+        if row.id in taken:  # a copy of another photo: its labels keep its name
+            row = replace(row, id=id_of("", name), name=name)
+        taken.add(row.id)
         if row.id not in album:
             elsewhere.append(row)
         faces = labels.written[name]
         faces = faces.check_inside(row.width, row.height, name) if row.width else faces
         try:
             answers = _Answers.of(faces, labels.no_face_notes.get(name, ()), own)
-        except (LabelError, ValueError) as error:
+        except LabelError as error:
             raise LabelError(f"{source}: {name}: {error}") from error
         for who in answers.people:
             sheets[who, row.id] = Import(
@@ -298,7 +303,8 @@ class _Answers:
         if finishers is None:
             answers.finished = {*answers.said, *answers.notes}
         else:
-            answers.finished = {who or own for who in _names(finishers)}
+            names = _json("finished_by", finishers, list)
+            answers.finished = {str(who) or own for who in names}
         return answers
 
     def add_row(self, faces: LabelledFaces, row: int, cells: dict[str, str], who: str) -> None:
@@ -307,7 +313,7 @@ class _Answers:
         word = cells.pop("answer", label_word(int(faces.labels[row])))
         if "answers" in cells:
             self.settled.append((who, Adjudicate(box, word)))
-            for name, answer in dict(json.loads(cells["answers"])).items():
+            for name, answer in _json("answers", cells["answers"], dict).items():
                 self.said.setdefault(name, []).append(_said(box, answer))
             return
         answer = {
@@ -317,23 +323,28 @@ class _Answers:
             "extra": cells,
         }
         if "confidence" in cells:
-            answer["confidence"] = int(cells.pop("confidence"))
+            sure = cells.pop("confidence")
+            answer["confidence"] = int(sure) if sure in "123" else sure
         if faces.votes is not None and faces.votes[row].any():
             shares = zip(EMOTIONS, faces.votes[row].tolist(), strict=True)
             answer["votes"] = {emotion: share for emotion, share in shares if share}
         self.said.setdefault(who, []).append(_said(box, answer))
 
 
-def _names(text: str) -> list[str]:
-    names = json.loads(text)
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise LabelError(f"finished_by: {text!r:.60}: expected a list of names")
-    return names
+def _json(column: str, text: str, kind: type[T]) -> T:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise LabelError(f"{column}: {text!r:.60} is no JSON: {error}") from error
+    if not isinstance(value, kind):
+        raise LabelError(f"{column}: {text!r:.60}: expected a JSON {kind.__name__}")
+    return value
 
 
-def _said(box: Box, answer: Mapping[str, Any]) -> Said:
+def _said(box: Box, answer: object) -> Said:
     """Return a face as JSON spells it, checked as everything is that comes from outside."""
-    body = {"faces": [{**answer, "box": list(box)}], "complete": True, "source": "", "batch": ""}
+    face = {**answer, "box": list(box)} if isinstance(answer, dict) else answer
+    body = {"faces": [face], "complete": True, "source": "", "batch": ""}
     action = parse("import", body)
     assert isinstance(action, Import)
     return action.faces[0]
