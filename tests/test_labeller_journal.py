@@ -221,7 +221,7 @@ def test_another_programs_database_is_left_alone(path):
     database = sqlite3.connect(path)
     assert database.execute("SELECT name FROM sqlite_master").fetchall() == [("birds",)]
     database.close()
-    assert len(path.read_bytes()) == len(before)
+    assert path.read_bytes() == before
 
 
 def test_the_journal_of_a_later_version_is_refused(path):

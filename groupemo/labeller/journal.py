@@ -37,28 +37,19 @@ APPLICATION, VERSION = 0x67656D6F, 1
 WAIT = 30.0
 """Seconds to wait for another process that writes."""
 
-_TABLES = """
-CREATE TABLE actions (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, annotator TEXT NOT NULL,
-    again INTEGER NOT NULL, photo TEXT NOT NULL, client TEXT NOT NULL, at TEXT NOT NULL,
-    kind TEXT NOT NULL, body TEXT NOT NULL);
-CREATE TABLE photos (
-    row INTEGER PRIMARY KEY, id TEXT NOT NULL, name TEXT NOT NULL, sha256 TEXT NOT NULL,
-    width INTEGER NOT NULL, height INTEGER NOT NULL, size INTEGER, modified INTEGER);
-CREATE TABLE proposals (
-    row INTEGER PRIMARY KEY, photo TEXT NOT NULL UNIQUE, detector TEXT NOT NULL,
-    faces TEXT NOT NULL);
-CREATE TABLE guesses (
-    row INTEGER PRIMARY KEY, photo TEXT NOT NULL, backend TEXT NOT NULL, provenance TEXT NOT NULL,
-    probs TEXT NOT NULL, UNIQUE (photo, provenance));
-CREATE TABLE files (row INTEGER PRIMARY KEY, sha256 TEXT NOT NULL, at TEXT NOT NULL);
-"""
-_FOR_GOOD = "".join(
-    f"CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}"
-    f" BEGIN SELECT RAISE(ABORT, 'the journal is only appended to'); END;"
-    for table in ("actions", "photos", "proposals", "guesses", "files")
-    for verb in ("update", "delete")
-)
+_TABLES = {
+    "actions": "seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+    " annotator TEXT NOT NULL, again INTEGER NOT NULL, photo TEXT NOT NULL, client TEXT NOT NULL,"
+    " at TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL",
+    "photos": "row INTEGER PRIMARY KEY, id TEXT NOT NULL, name TEXT NOT NULL,"
+    " sha256 TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL, size INTEGER,"
+    " modified INTEGER",
+    "proposals": "row INTEGER PRIMARY KEY, photo TEXT NOT NULL UNIQUE, detector TEXT NOT NULL,"
+    " faces TEXT NOT NULL",
+    "guesses": "row INTEGER PRIMARY KEY, photo TEXT NOT NULL, backend TEXT NOT NULL,"
+    " provenance TEXT NOT NULL, probs TEXT NOT NULL, UNIQUE (photo, provenance)",
+    "files": "row INTEGER PRIMARY KEY, sha256 TEXT NOT NULL, at TEXT NOT NULL",
+}
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -168,23 +159,40 @@ class Journal:
         run = self._database.execute
         if run("PRAGMA quick_check(1)").fetchone() != ("ok",):
             raise self._damaged("its check fails")
+        self._is_new()  # before anything is written, for it may be another program's
         run("PRAGMA journal_mode=WAL")
         run("PRAGMA synchronous=FULL")
         with self.transaction():
-            [application], [version] = (
-                run(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version")
+            if self._is_new():
+                self._make_tables()
+
+    def _is_new(self) -> bool:
+        """Say whether the file is empty; refuse what is no journal of ours."""
+        run = self._database.execute
+        [application], [version] = (
+            run(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version")
+        )
+        if (application, version) == (APPLICATION, VERSION):
+            return False
+        if application == APPLICATION:
+            raise LabelError(
+                f"{self.path}: a journal of version {version}, of a later groupemo: update groupemo"
             )
-            if (application, version) == (APPLICATION, VERSION):
-                return
-            if application == APPLICATION:
-                raise LabelError(f"{self.path}: journal of groupemo's version {version}: update it")
-            if application or run("SELECT 1 FROM sqlite_master").fetchone():
-                raise LabelError(f"{self.path}: another program's database, no journal of labels")
-            for statement in [*_TABLES.split(";"), *_FOR_GOOD.split("END;")]:
-                if statement.strip():
-                    run(statement + "END" * statement.startswith("CREATE TRIGGER"))
-            run(f"PRAGMA application_id={APPLICATION}")
-            run(f"PRAGMA user_version={VERSION}")
+        if application or run("SELECT 1 FROM sqlite_master").fetchone():
+            raise LabelError(f"{self.path}: another program's database, no journal of labels")
+        return True
+
+    def _make_tables(self) -> None:
+        run = self._database.execute
+        for table, columns in _TABLES.items():
+            run(f"CREATE TABLE {table} ({columns})")
+            for verb in ("UPDATE", "DELETE"):
+                run(
+                    f"CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table} BEGIN"
+                    " SELECT RAISE(ABORT, 'the journal is only appended to'); END"
+                )
+        run(f"PRAGMA application_id={APPLICATION}")
+        run(f"PRAGMA user_version={VERSION}")
 
     def close(self) -> None:
         """Close the file; whatever was said to be saved is."""
@@ -214,19 +222,11 @@ class Journal:
         """Append an action, in a transaction; return its number."""
         body = _json(to_json(entry.action))
         kind = type(entry.action).__name__.lower()
+        place = (entry.id, entry.annotator, entry.again, entry.photo, entry.client, entry.at)
         cursor = self._database.execute(
             "INSERT INTO actions (id, annotator, again, photo, client, at, kind, body)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                entry.id,
-                entry.annotator,
-                entry.again,
-                entry.photo,
-                entry.client,
-                entry.at,
-                kind,
-                body,
-            ),
+            (*place, kind, body),
         )
         assert cursor.lastrowid is not None
         return cursor.lastrowid
