@@ -380,14 +380,23 @@ def test_a_lost_answer_does_nothing_twice(window, labelling):
 def test_what_a_closed_tab_left_is_sent_by_the_next(window, labelling):
     page = window()
     context = page.context
-    with cut(page):
-        press(page, "1 2")
-        page.wait_for_selector(".saved[data-state=trouble]")
-        page.close()
+    page.route("**/api", lambda route: route.abort())
+    press(page, "1 2")
+    page.wait_for_selector(".saved[data-state=trouble]")
+    page.close()
     page = window(context)
     saved(page)
     page.wait_for_selector(".box span:text('disgust')")
     assert labelling.given()[:3] == ["angry", "disgust", None]
+    page.route("**/api", lambda route: route.abort())
+    press(page, "3")
+    page.wait_for_selector(".saved[data-state=trouble]")
+    other = window(context)
+    assert labelling.given()[2] is None
+    page.close()
+    other.wait_for_selector(".box span:text('fear')")
+    saved(other)
+    assert labelling.given()[2] == "fear"
 
 
 @pytest.mark.slow

@@ -143,6 +143,8 @@ export class Desk {
 
   /** Hear of other tabs and of the detector. */
   async #poll() {
+    await this.outbox.adopt();
+    this.outbox.pump();
     if (document.hidden) return;
     const { seq, photos, waiting, trouble } = await this.ask({ do: "changes", since: this.heard });
     if (trouble && trouble !== this.told) this.on.trouble(`The labels file is behind: ${trouble}`);

@@ -3,7 +3,8 @@
 // where there is no reply; the same may be asked again.
 
 const PATIENCE = 30_000; // milliseconds
-const OUTDATED = "this address is out of date: open the one that groupemo printed last";
+const OUTDATED =
+  "this address is out of date: close this tab and open the address that groupemo printed last";
 
 const token = location.hash.slice(1);
 
