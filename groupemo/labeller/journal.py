@@ -144,7 +144,7 @@ class Journal:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._lock = threading.RLock()
-        with self._understood():
+        with self._understood(": put the labels elsewhere (--labels FILE)"):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(
                 self.path, timeout=WAIT, isolation_level=None, check_same_thread=False
@@ -318,16 +318,17 @@ class Journal:
             return self._database.execute(query, values).fetchall()
 
     @contextmanager
-    def _understood(self) -> Iterator[None]:
+    def _understood(self, remedy: str = "") -> Iterator[None]:
         """Turn what SQLite and the disk raise into errors that name the file and the remedy."""
         try:
             yield
         except sqlite3.DatabaseError as error:
             if (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _DAMAGED:
                 raise self._damaged(str(error)) from error
-            raise OutputError(f"{self.path}: cannot be written: {error}") from error
+            raise OutputError(f"{self.path}: cannot be written: {error}{remedy}") from error
         except OSError as error:
-            raise OutputError(f"{self.path}: cannot be written: {error.strerror}") from error
+            reason = f"{error.strerror}{remedy}"
+            raise OutputError(f"{self.path}: cannot be written: {reason}") from error
 
     def _damaged(self, reason: str) -> LabelError:
         return LabelError(
