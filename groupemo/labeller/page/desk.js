@@ -4,6 +4,7 @@
 import { Outbox } from "./outbox.js";
 import { applied, changedFaces } from "./state.js";
 
+const CONFLICT = "Not saved, for it was changed in another tab; this is how it stands now.";
 const POLL = 3000; // milliseconds between questions for changes in other tabs
 
 export const keyOf = ({ id, again }) => `${id} ${again}`;
@@ -117,7 +118,8 @@ export class Desk {
   }
 
   #answered(message, { error, kind, photo, item, progress, history, seq = 0 }) {
-    if (message.annotator !== this.annotator) return;
+    if (error) this.on.trouble(kind === "conflict" ? CONFLICT : `Not taken: ${error}`);
+    if (message.annotator !== this.annotator) return; // left behind by somebody else
     const key = photo && keyOf({ id: photo.photo, again: photo.again });
     const before = this.confirmed.get(key);
     if (photo) this.#confirm(photo);
@@ -125,19 +127,11 @@ export class Desk {
     this.seq = Math.max(this.seq, seq);
     Object.assign(this, progress && { progress }, history && { history });
     if (error) {
-      const conflict =
-        kind === "conflict"
-          ? "Not saved, for it was changed in another tab; this is how it stands now."
-          : "";
-      this.on.trouble(conflict || `Not taken: ${error}`);
-      if (!photo && message.photo)
-        this.load(keyOf({ id: message.photo, again: message.again ?? 0 })).catch(() => {});
+      const meant = keyOf({ id: message.photo, again: message.again ?? 0 });
+      if (!photo && this.confirmed.has(meant)) this.load(meant).catch(() => {});
     } else if (message.do === "undo" || message.do === "redo") {
-      this.on.undone({
-        key,
-        faces: photo && before ? changedFaces(before, photo) : [],
-        verb: message.do,
-      });
+      const faces = photo && before ? changedFaces(before, photo) : [];
+      this.on.undone({ key, faces, verb: message.do });
     }
   }
 
