@@ -49,7 +49,7 @@ def test_type_checkers_are_told_that_it_is_typed() -> None:
 
 def test_every_library_imported_is_declared() -> None:
     extras = PROJECT["optional-dependencies"]
-    optional = [line for extra in ("heic", "train", "xlsx") for line in extras[extra]]
+    optional = [line for extra in ("heic", "notebook", "train", "xlsx") for line in extras[extra]]
     declared = {_plain(line) for line in [*PROJECT["dependencies"], *optional]}
     owners = {**importlib.metadata.packages_distributions(), "dlib": ["dlib-bin"]}
     ours = sys.stdlib_module_names | {"groupemo"}
