@@ -342,13 +342,16 @@ def test_labels_of_a_notebook_are_evaluated_in_it(notebook):
     labeller.locator(".box").first.wait_for()
     notebook.press("4", "4", "Enter", "Escape")  # the notebook has the keyboard
     notebook.enter()
-    notebook.press("a", "b", "d", "d", "x", "z", "m", "y", "Delete", "Control+z")
-    notebook.wait("Undone: Face 1 of 4")
-    notebook.press("4", "4", "5", "7", "Enter")
+    notebook.press("a", "b", "d", "d", "x", "z", "m", "y", "Control+b")
+    labeller.locator(".box").nth(1).click()
+    notebook.press("Delete", "d", "d", "Control+z")  # the box goes, and had the focus
+    notebook.wait("Undone: Face 2 of 4")
+    notebook.press("k", "4", "4", "5", "7", "Enter")
     labeller.locator(".photo-name", has_text="2.png").wait_for()
     notebook.press("1")
     notebook.wait("5 of 8 faces")
     assert cells.count() == len(NOTEBOOK)
+    assert page.locator("#jp-left-stack").is_visible()
     assert page.evaluate("jupyterapp.shell.currentWidget.content.mode") == "command"
     labeller.locator("[data-do=keys]").dispatch_event("click")
     notebook.press("Escape")
