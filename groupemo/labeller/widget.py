@@ -28,6 +28,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import anywidget
 import traitlets
@@ -42,7 +43,7 @@ __all__ = ["Labeller", "show"]
 THREADS = 4
 """For messages, and as many for pictures: a message may wait two seconds for a detector."""
 
-_open: dict[Path, Labeller] = {}
+_open: WeakValueDictionary[Path, Labeller] = WeakValueDictionary()
 """What is open in this process, by its label file."""
 
 
@@ -74,7 +75,7 @@ class Labeller(anywidget.AnyWidget):
 
     def __init__(self, desk: Desk, annotator: str = "") -> None:
         self._desk = desk
-        self._pictures = Pictures(desk.photos)
+        self._pictures = Pictures(desk.pictured)
         self._closed = False
         self._speakers = ThreadPoolExecutor(THREADS, thread_name_prefix="messages")
         self._painters = ThreadPoolExecutor(THREADS, thread_name_prefix="pictures")
@@ -129,7 +130,7 @@ class Labeller(anywidget.AnyWidget):
         self.send({"id": request["id"], "reply": reply}, buffers)
 
     def _picture(self, id: str, photo: str, side: int, box: Sequence[float] | None = None) -> bytes:
-        if photo not in self._desk.photos:
+        if photo not in self._desk.pictured:
             raise OptionError(f"no such photo: {photo!r:.60}")
         if box is None:
             return self._pictures.photo(photo, side)
@@ -139,7 +140,7 @@ class Labeller(anywidget.AnyWidget):
 def show(desk: Desk, annotator: str = "") -> Labeller:
     """Return a widget for the desk; the one there was for the same label file is closed."""
     place = desk.labels.absolute()
-    if place in _open:
-        _open.pop(place).close()
-    _open[place] = Labeller(desk, annotator)
-    return _open[place]
+    if former := _open.get(place):
+        former.close()
+    labeller = _open[place] = Labeller(desk, annotator)
+    return labeller

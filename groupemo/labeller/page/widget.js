@@ -2,7 +2,7 @@
 // `SOURCES`, the text of the page's files by name, is put before this one: `widget.py` does that.
 
 const PATIENCE = 5_000; // milliseconds until a kernel that does not answer counts as busy
-const PICTURE_PATIENCE = 60_000;
+const LONG = 600_000; // for what there is nothing to show without
 const SILENT = "the kernel is busy or was restarted";
 const GONE =
   "The kernel does not answer. If it was restarted, run this cell again: what is not saved yet is " +
@@ -37,9 +37,9 @@ function transportOver(model) {
   let silent = false;
   let tried = 0;
 
-  model.on("msg:custom", ({ id, reply }, [picture]) => {
+  model.on("msg:custom", ({ id, reply }, buffers) => {
     silent = false;
-    asked.get(id)?.({ reply, picture });
+    asked.get(id)?.({ reply, picture: buffers?.[0] });
   });
 
   async function ask(request, patience) {
@@ -62,13 +62,18 @@ function transportOver(model) {
   }
 
   async function bitmap(request) {
-    const { reply, picture } = await ask(request, PICTURE_PATIENCE);
+    const { reply, picture } = await ask(request, LONG);
     if (reply.error) throw new Error(reply.error);
     return createImageBitmap(new Blob([picture], { type: "image/jpeg" }));
   }
 
+  async function send(message) {
+    const { reply } = await ask({ message }, message.do === "open" ? LONG : PATIENCE);
+    return reply;
+  }
+
   return {
-    send: async (message) => (await ask({ message }, PATIENCE)).reply,
+    send,
     picture: (photo, side) => bitmap({ photo, side }),
     face: (photo, box, side) => bitmap({ photo, box, side }),
     reach: () => ask({}, PATIENCE),
@@ -87,7 +92,7 @@ function memory() {
 /** Keep the notebook's keys from the labeller and the labeller's from the notebook. */
 function partKeyboard(host, root, signal) {
   const shadow = host.shadowRoot;
-  host.dataset.lmSuppressShortcuts = "true"; // JupyterLab looks for it before it looks at a key
+  host.dataset.lmSuppressShortcuts = "true"; // for a JupyterLab that hears keys first
   for (const kind of ["keydown", "keypress", "keyup"]) {
     host.addEventListener(kind, (event) => event.stopPropagation());
   }
