@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,6 +55,52 @@ def shallow_nets() -> Iterator[None]:
         patch.setattr(architectures, "WIDTHS", (24, 48))
         patch.setattr(architectures, "BLOCKS", (1, 1))
         yield
+
+
+@pytest.fixture
+def no_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no sample photo on this machine."""
+    from groupemo.samples import SAMPLES
+
+    monkeypatch.setitem(SAMPLES.__dict__, "entries", {})
+
+
+@pytest.fixture
+def samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put six made sample photos of two faces each on this machine; return their folder.
+
+    The left faces are happy to two annotators; the right ones are angry, surprise, and then
+    neutral.
+    """
+    from PIL import Image
+
+    from groupemo.labeller import warmup
+    from groupemo.models.resolver import Entry
+    from groupemo.samples import SAMPLES
+
+    folder = tmp_path / "samples"
+    folder.mkdir()
+    entries, rows = {}, ["image,x,y,w,h,emotion,annotator,sha256"]
+    for number, right in enumerate(["angry", "surprise", *["neutral"] * 4]):
+        path = folder / f"made_{number}.png"
+        image = Image.new("RGB", (400, 200), (30 * number, 90, 120))
+        for x, shade in ((50, 180), (250, 220)):
+            image.paste((shade, shade - 20 * number, shade), (x, 50, x + 100, 150))
+        image.save(path)
+        data = path.read_bytes()
+        proof = hashlib.sha256(data).hexdigest()
+        entries[path.stem] = Entry(path.stem, path.name, len(data), proof, "CC0", "made", ())
+        rows += [
+            f"{path.name},{x},50,100,100,{word},{who},{proof}"
+            for x, word in ((50, "happy"), (250, right))
+            for who in "AB"
+        ]
+    faces = tmp_path / "faces.csv"
+    faces.write_text("\n".join(rows) + "\n")
+    monkeypatch.setattr(warmup, "FACES", faces)
+    monkeypatch.setitem(SAMPLES.__dict__, "entries", entries)
+    monkeypatch.setenv(SAMPLES.mirror, str(folder))
+    return folder
 
 
 @pytest.fixture(scope="module")

@@ -28,6 +28,7 @@ class FakeDesk:
 
     def __init__(self, folder):
         self.photos = {digest(photo.load())[:16]: photo for photo in find_photos(folder)}
+        self.pictured = self.photos
         self.labels = folder / "labels.csv"
 
     def handle(self, message):

@@ -26,6 +26,7 @@ __all__ = [
     "LEAST_SIDE",
     "NOT_A_FACE",
     "UNSURE",
+    "WARM_UP_FACES",
     "Action",
     "Add",
     "Adjudicate",
@@ -39,7 +40,9 @@ __all__ = [
     "Move",
     "Redo",
     "Said",
+    "Tried",
     "Undo",
+    "WarmUp",
     "face_of",
     "parse",
     "read_box",
@@ -53,6 +56,9 @@ LABELS = (*EMOTIONS, CONTEMPT, UNSURE, NOT_A_FACE, IGNORE)
 
 LEAST_SIDE = 2.0
 """Shorter sides of a box, in pixels, are refused: a slip of the hand."""
+
+WARM_UP_FACES = 10
+"""Faces of one warm-up."""
 
 Box: TypeAlias = tuple[float, float, float, float]
 
@@ -176,14 +182,43 @@ class Adjudicator:
     """The name sees everybody's answers, and labels nothing itself."""
 
 
+@dataclass(frozen=True)
+class Tried:
+    """A sample face in a warm-up: what was said of it, and what its labels say (`expected`)."""
+
+    photo: str
+    box: Box
+    label: str
+    expected: str
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """Sample faces were labelled for practice; nothing of it is a label."""
+
+    answers: tuple[Tried, ...]
+
+
 Action: TypeAlias = (
-    Add | Move | Delete | Label | Complete | Guess | Undo | Redo | Import | Adjudicate | Adjudicator
+    Add
+    | Move
+    | Delete
+    | Label
+    | Complete
+    | Guess
+    | Undo
+    | Redo
+    | Import
+    | Adjudicate
+    | Adjudicator
+    | WarmUp
 )
 
 KINDS: Mapping[str, type[Any]] = {
     kind.__name__.lower(): kind
     for kind in (
-        Add, Move, Delete, Label, Complete, Guess, Undo, Redo, Import, Adjudicate, Adjudicator
+        Add, Move, Delete, Label, Complete, Guess, Undo, Redo, Import, Adjudicate, Adjudicator,
+        WarmUp,
     )
 }  # fmt: skip
 CLIENT_KINDS = ("add", "move", "delete", "label", "complete")
@@ -220,7 +255,7 @@ def _read(cls: type[Any], body: object, where: str) -> Any:
     return cls(**values)
 
 
-def to_json(action: Action | Said) -> dict[str, Any]:
+def to_json(action: Action | Said | Tried) -> dict[str, Any]:
     """Return an action's fields as JSON values, without those that say nothing."""
     found = {}
     for each in fields(action):
@@ -356,10 +391,13 @@ def _texts(value: object, where: str) -> dict[str, str]:
     return {_text(key, where): _text(each, where) for key, each in value.items()}
 
 
-def _said(value: object, where: str) -> tuple[Said, ...]:
-    if not isinstance(value, list):
-        raise LabelError(f"{where}: expected a list, got {value!r:.60}")
-    return tuple(_read(Said, each, where) for each in value)
+def _tuple(cls: type[Any]) -> Callable[[object, str], tuple[Any, ...]]:
+    def read(value: object, where: str) -> tuple[Any, ...]:
+        if not isinstance(value, list):
+            raise LabelError(f"{where}: expected a list, got {value!r:.60}")
+        return tuple(_read(cls, each, where) for each in value)
+
+    return read
 
 
 _FIELDS: Mapping[str, Callable[[object, str], Any]] = {
@@ -372,7 +410,10 @@ _FIELDS: Mapping[str, Callable[[object, str], Any]] = {
     "guess_shown": _flag,
     "complete": _flag,
     "target": _seq,
-    "faces": _said,
+    "faces": _tuple(Said),
+    "answers": _tuple(Tried),
+    "photo": _text,
+    "expected": _label,
     "source": _text,
     "batch": _text,
     "extra": _texts,

@@ -14,14 +14,16 @@ do             further fields                  reply
 =============  ==============================  ===================================================
 open           role ("annotator" by default,   {items: [Item, in order, made anew each time],
                or "adjudicator")               classes: [the seven], progress, seq, history,
-                                               settings, notes: [text]}
+                                               settings, notes: [text], warm_ups: number done, or
+                                               null where there are too few sample faces}
 photo          photo, again (0)                PhotoState
 act            id, photo, again (0), seen,     {seq, photo: PhotoState, item: Item, progress,
                kind, and the kind's fields     history}
 undo, redo     id, seen (may be left out)      the same, of the photo where it happened;
                                                or {nothing: true, history}
-changes        since (a seq)                   {seq, photos: [[id, again] of this annotator, that
-                                               other tabs changed], waiting: photos without
+changes        since (a seq)                   {seq, photos: [[id, again] of this annotator (for
+                                               the adjudicator, of anybody), that other tabs
+                                               changed], waiting: photos without
                                                proposals yet, trouble: null, or why the label
                                                file cannot be written}
 guess          photo                           {guesses: {face id: {backend: [7 probabilities, or
@@ -31,6 +33,9 @@ disagreements                                  {faces: [Disagreement]}; the adju
 adjudicate     id, photo, box, label           as act; the adjudicator only
 export                                         {path (or null: nothing to write), faces, photos}
 import         name, text, format              {photos, faces, kept: photos left as they were}
+warm_up                                        {faces: [SampleFace, ten of them, drawn]}
+warmed_up      id, answers: [{photo, box,      {seq, warm_ups}
+               label}]
 =============  ==============================  ===================================================
 
 Item
@@ -55,6 +60,9 @@ settings
 Disagreement
     {photo, box, answers: {annotator: label, or null where that annotator, who has called the
     photo complete, has no face}, adjudicated: label or null}
+SampleFace
+    {photo, width, height, box, label, votes: {expression: number of annotators}}, of a photo that
+    is not to be labelled here. Pictures of it can be had as of those that are.
 
 Kinds of `act`, and their fields:
 
@@ -110,7 +118,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Condition
 from typing import Any, TypeAlias
@@ -120,6 +128,7 @@ from groupemo.errors import GroupemoError, OptionError, OutputError
 from groupemo.images import Photo
 from groupemo.labeller.actions import (
     CLIENT_KINDS,
+    WARM_UP_FACES,
     Action,
     Add,
     Adjudicator,
@@ -128,9 +137,12 @@ from groupemo.labeller.actions import (
     Label,
     Move,
     Redo,
+    Tried,
     Undo,
+    WarmUp,
     face_of,
     parse,
+    read_box,
     within,
 )
 from groupemo.labeller.agreement import agreement_of, self_agreement
@@ -141,6 +153,7 @@ from groupemo.labeller.proposals import Proposer
 from groupemo.labeller.records import Records
 from groupemo.labeller.saving import Later
 from groupemo.labeller.views import AdjudicatorView, AnnotatorView, View
+from groupemo.labeller.warmup import SampleFaces
 from groupemo.labels import Labels
 from groupemo.plugins import BACKENDS, DEFAULT_DETECTOR, DETECTORS, Backend, Detector
 
@@ -200,6 +213,8 @@ class Desk:
         The label file.
     photos : mapping of str to Photo
         By id, in the order of their names.
+    pictured : mapping of str to Photo
+        By id: those that may be shown, which are these and the sample photos of the warm-up.
     order : list of str
         Their ids, in the order in which they are shown.
 
@@ -259,6 +274,8 @@ class Desk:
             self._records.journal.close()
             raise
         self.photos: Mapping[str, Photo] = self._records.album.photos
+        self._samples = SampleFaces(without=self.photos)
+        self.pictured: Mapping[str, Photo] = {**self._samples.photos, **self.photos}
         self.order = self._in_order()
         self._later = Later(self._export_quietly)
         if self._records.ledger.seq:
@@ -358,6 +375,7 @@ class Desk:
             "history": self._history(who),
             "settings": self._settings,
             "notes": self._notes(),
+            "warm_ups": ledger.warm_ups(who) if self._samples else None,
         }
 
     def _photo(self, who: str, message: Message) -> Reply:
@@ -447,7 +465,8 @@ class Desk:
 
     def _changes(self, who: str, message: Message) -> Reply:
         ledger = self._records.ledger
-        changed = ledger.changed(who, message["client"], _seq(message, "since"))
+        whose = None if who in ledger.adjudicators else who
+        changed = ledger.changed(whose, message["client"], _seq(message, "since"))
         waiting = sum(ledger.pending(photo) and self._shown(photo) for photo in self.photos)
         return {"seq": ledger.seq, "photos": changed, "waiting": waiting, "trouble": self._trouble}
 
@@ -518,6 +537,34 @@ class Desk:
         )
         self._later.ask()
         return dict(taken)
+
+    def _draw_warm_up(self, who: str, message: Message) -> Reply:
+        if not self._samples:
+            raise _Refusal("there are too few sample faces here: groupemo samples pull")
+        drawn = self._samples.draw(f"{who} {self._records.ledger.warm_ups(who)}")
+        return {"faces": [asdict(face) for face in drawn]}
+
+    def _warmed_up(self, who: str, message: Message) -> Reply:
+        given = message.get("answers")
+        if not isinstance(given, list) or not 1 <= len(given) <= WARM_UP_FACES:
+            raise _Refusal(f"answers: expected a list of 1 to {WARM_UP_FACES}")
+        action = WarmUp(tuple(self._tried(each) for each in given))
+        entry = self._records.record(_entry(who, message, "", action), lambda entry: entry)
+        return {"seq": entry.seq, "warm_ups": self._records.ledger.warm_ups(who)}
+
+    def _tried(self, given: object) -> Tried:
+        """Return an answer of a warm-up, with what the labels say."""
+        if not isinstance(given, Mapping):
+            raise _Refusal(f"answers: expected objects, got {given!r:.60}")
+        photo, box = given.get("photo"), read_box(given.get("box"), "answers: box")
+        face = self._samples.face(photo, box) if isinstance(photo, str) else None
+        if face is None:
+            raise _Refusal("answers: no such sample face", "unknown")
+        label = parse("label", {"face": "p0", "label": given.get("label")})
+        assert isinstance(label, Label)
+        if label.label is None:
+            raise _Refusal("answers: a label is missing")
+        return Tried(face.photo, face.box, label.label, face.label)
 
     def _record(self, entry: Entry, check: Callable[[Entry], Entry]) -> Reply:
         """Write an action, checked, and return what it led to."""
@@ -616,6 +663,7 @@ class Desk:
             self._trouble = None
         except GroupemoError as error:
             self._trouble = str(error)
+            self._later.ask()
 
 
 _HANDLERS: Mapping[str, Callable[[Desk, str, Message], Reply]] = {
@@ -631,6 +679,8 @@ _HANDLERS: Mapping[str, Callable[[Desk, str, Message], Reply]] = {
     "adjudicate": Desk._adjudicate,
     "export": Desk._export,
     "import": Desk._import,
+    "warm_up": Desk._draw_warm_up,
+    "warmed_up": Desk._warmed_up,
 }
 
 

@@ -70,7 +70,7 @@ def make_app(desk: Desk, token: str, port: int) -> Guard:
     port : int
         Where it is served, on the loopback address.
     """
-    pictures = Pictures(desk.photos)
+    pictures = Pictures(desk.pictured)
     page = page_files()
 
     def page_file(request: Request) -> Response:
@@ -152,7 +152,7 @@ def _finite(text: str) -> float:
 
 def _photo(request: Request, desk: Desk) -> str:
     photo: str = request.path_params["photo"]
-    if photo not in desk.photos:
+    if photo not in desk.pictured:
         raise HTTPException(404, "no photo of that id")
     return photo
 

@@ -39,6 +39,7 @@ from groupemo.labeller.actions import (
     Redo,
     Said,
     Undo,
+    WarmUp,
     face_of,
 )
 from groupemo.labeller.journal import Entry, Proposals
@@ -221,6 +222,7 @@ class Ledger:
         self._shown: set[tuple[str, str]] = set()
         self._labelled_at: defaultdict[str, list[float]] = defaultdict(list)
         self._changes: Counter[str] = Counter()
+        self._warm_ups: Counter[str] = Counter()
 
     def take(self, entry: Entry) -> None:
         """Take in the journal's next entry.
@@ -245,6 +247,9 @@ class Ledger:
                 step = ()
             case Adjudicator():
                 self.adjudicators.add(who)
+                step = ()
+            case WarmUp():
+                self._warm_ups[who] += 1
                 step = ()
             case _:
                 self._histories[who].add(entry)
@@ -361,13 +366,17 @@ class Ledger:
         touched = self._touched.get((annotator, again, photo), ())
         return [entry for entry in touched if entry.seq > since and entry.client != client]
 
-    def changed(self, annotator: str, client: str, since: int) -> list[tuple[str, int]]:
-        """Return the photos and passes in which other tabs of the annotator did something."""
-        return [
+    def changed(self, annotator: str | None, client: str, since: int) -> list[tuple[str, int]]:
+        """Return the photos and passes in which other tabs of the annotator did something.
+
+        Where `annotator` is None, those of anybody.
+        """
+        found = [
             (photo, again)
             for who, again, photo in self._touched
-            if who == annotator and self._later(who, again, photo, since, client)
+            if annotator in (None, who) and self._later(who, again, photo, since, client)
         ]
+        return list(dict.fromkeys(found))
 
     def guess_shown(self, annotator: str, photo: str) -> bool:
         """Say whether an annotator has been shown a photo's guesses."""
@@ -376,6 +385,10 @@ class Ledger:
     def labelled_at(self, annotator: str) -> Sequence[float]:
         """Return when an annotator labelled, in seconds since 1970."""
         return self._labelled_at[annotator]
+
+    def warm_ups(self, annotator: str) -> int:
+        """Return how often an annotator has warmed up."""
+        return self._warm_ups[annotator]
 
     def changes(self, photo: str) -> int:
         """Return a number that grows with every change to a photo."""
