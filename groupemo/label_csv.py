@@ -4,11 +4,13 @@ Conventions
 -----------
 The file is UTF-8 CSV, one face a row::
 
-    image,x,y,w,h,emotion[,annotator][,sha256][,complete][,votes_angry ...][,any other column]
+    image,x,y,w,h,emotion[,annotator][,settled][,settled_by][,sha256][,complete]
+        [,votes_angry ...][,any other column]
 
 Boxes are `x, y, w, h` in pixels. A photo without a face is a row with an empty box
 and no emotion. `complete` is `no` where a photo has visible faces that nobody
-labelled. Rows of several annotators may name the same box: see `groupemo.labels`.
+labelled. Rows of several annotators may name the same box, and `settled` is then the
+label of the face, whatever they say, `settled_by` who says so: see `groupemo.labels`.
 Columns without a name, such as spreadsheets leave behind, have to be empty.
 """
 
@@ -34,6 +36,7 @@ from groupemo.errors import LabelError
 from groupemo.files import write_atomically
 from groupemo.labels import (
     MOST_VOTES,
+    NOT_SETTLED,
     OPTIONAL,
     REQUIRED,
     UNSURE,
@@ -64,6 +67,8 @@ class _Row:
     annotator: str
     sha256: str
     complete: bool | None
+    settled: int = NOT_SETTLED
+    settled_by: str = ""
     extra: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -207,7 +212,8 @@ class _Cells:
 
 def _row(cells: _Cells, contempt: str) -> _Row:
     votes = _row_votes(cells, contempt)
-    box = _row_box(cells) if votes is not None or any(map(cells.text, REQUIRED[1:])) else None
+    about_a_face = votes is not None or any(map(cells.text, (*REQUIRED[1:], "settled")))
+    box = _row_box(cells) if about_a_face else None
     known = REQUIRED + OPTIONAL
     if not cells.text("image"):
         raise cells.error("image", "the photo's name is missing")
@@ -220,6 +226,8 @@ def _row(cells: _Cells, contempt: str) -> _Row:
         annotator=cells.text("annotator"),
         sha256=_row_sha256(cells),
         complete=_row_complete(cells),
+        settled=_row_settled(cells, contempt),
+        settled_by=cells.text("settled_by"),
         extra={
             name: text
             for name, text in cells.cells.items()
@@ -261,10 +269,22 @@ def _row_label(cells: _Cells, votes: NDArray[np.float64] | None, contempt: str) 
         return winner(np.append(votes, [0, 0]))
     if not word:
         raise cells.error("emotion", "the word is missing: write 'unsure' where it is not known")
+    return _parsed(cells, "emotion", contempt)
+
+
+def _row_settled(cells: _Cells, contempt: str) -> int:
+    if cells.text("settled"):
+        return _parsed(cells, "settled", contempt)
+    if cells.text("settled_by"):
+        raise cells.error("settled_by", "somebody settled this face, but 'settled' is empty")
+    return NOT_SETTLED
+
+
+def _parsed(cells: _Cells, column: str, contempt: str) -> int:
     try:
-        return parse_label(word, contempt=contempt)
+        return parse_label(cells.text(column), contempt=contempt)
     except LabelError as error:
-        raise cells.error("emotion", str(error)) from None
+        raise cells.error(column, str(error)) from None
 
 
 def _row_sha256(cells: _Cells) -> str:
@@ -285,7 +305,7 @@ def _check_rows(path: Path, rows: Sequence[_Row]) -> None:
     """Refuse what the rows of one photo cannot say together."""
     seen: dict[tuple[bytes, str], int] = {}
     for row in rows:
-        key = (b"" if row.box is None else row.box.tobytes(), row.annotator)
+        key = (_bytes(row.box), row.annotator)
         if key in seen:
             raise LabelError(
                 f"{path}, lines {seen[key]} and {row.line}: the same row twice for"
@@ -301,6 +321,12 @@ def _check_rows(path: Path, rows: Sequence[_Row]) -> None:
         )
     for column in ("sha256", "complete"):
         _check_agreed(path, rows, column)
+    for box in {box for box, _ in seen}:
+        _check_agreed(path, [row for row in rows if _bytes(row.box) == box], "settled")
+
+
+def _bytes(box: NDArray[np.float32] | None) -> bytes:
+    return b"" if box is None else box.tobytes()
 
 
 def _check_agreed(path: Path, rows: Sequence[_Row], column: str) -> None:
@@ -319,7 +345,7 @@ def _agreed(rows: Sequence[_Row], column: str) -> Any:
 
 def _said(rows: Sequence[_Row], column: str) -> list[_Row]:
     """Return the rows that say something in a column."""
-    return [row for row in rows if getattr(row, column) not in ("", None)]
+    return [row for row in rows if getattr(row, column) not in ("", None, NOT_SETTLED)]
 
 
 def _faces(rows: Sequence[_Row]) -> LabelledFaces:
@@ -335,6 +361,8 @@ def _faces(rows: Sequence[_Row]) -> LabelledFaces:
         complete,
         [row.annotator for row in rows],
         {name: [row.extra[name] for row in rows] for name in rows[0].extra},
+        [row.settled for row in rows],
+        [row.settled_by for row in rows],
     )
 
 
@@ -392,6 +420,8 @@ def _cells(labels: Labels, name: str) -> Iterator[dict[str, str]]:
             **dict(zip("xywh", row_numbers(faces.boxes[row]), strict=True)),
             "emotion": label_word(int(label)),
             "annotator": faces.annotators[row],
+            "settled": "" if faces.settled[row] == NOT_SETTLED else label_word(faces.settled[row]),
+            "settled_by": faces.settlers[row],
             **{VOTES + word: shortest(n) for word, n in zip(EMOTIONS, votes, strict=False)},
             **{column: texts[row] for column, texts in faces.extra.items()},
         }

@@ -12,6 +12,10 @@ A label is an index into `EMOTIONS`, or one of two words that are no emotion:
 
 Where several annotators name the same box, the face is one with votes; its label
 is the word with most votes, or unsure in a tie. What each of them wrote is kept.
+
+A face may be *settled*, by somebody who has seen what the annotators said: then that is
+its label, and the votes stay theirs. Who settles is no further annotator. A row by who
+settled it is nobody's answer: it is there where no annotator has the face.
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ from groupemo.errors import LabelError, OptionError
 
 __all__ = [
     "IGNORE",
+    "NOT_SETTLED",
     "UNSURE",
     "LabelledFaces",
     "Labels",
@@ -43,13 +48,16 @@ UNSURE = -1
 IGNORE = -2
 """A region to leave out: neither missed nor a phantom."""
 
+NOT_SETTLED = -3
+"""In `LabelledFaces.settled`: nobody has settled this face."""
+
 _SPECIAL = {"unsure": UNSURE, "unknown": UNSURE, "ignore": IGNORE}
 
 CODES = (*range(len(EMOTIONS)), UNSURE, IGNORE)
 """Every label, in the order of ballots and of other tools' class lists."""
 
 REQUIRED = ("image", "x", "y", "w", "h", "emotion")
-OPTIONAL = ("annotator", "sha256", "complete")
+OPTIONAL = ("annotator", "settled", "settled_by", "sha256", "complete")
 VOTES = "votes_"
 """Columns of a label file that have a meaning; further ones start with `VOTES`."""
 
@@ -146,6 +154,10 @@ class LabelledFaces:
         Who labelled each face; empty where that is not known.
     extra : mapping of str to sequence of str, length m, optional
         Further columns of the file, kept as they are.
+    settled : array_like, shape=(m,), optional
+        The label that was settled for each face, or `NOT_SETTLED`. Stored as int64.
+    settlers : sequence of str, length m, optional
+        Who settled each face; empty where nobody did, or who is not known.
 
     Raises
     ------
@@ -159,6 +171,8 @@ class LabelledFaces:
     complete: bool
     annotators: tuple[str, ...]
     extra: Mapping[str, tuple[str, ...]]
+    settled: NDArray[np.int64]
+    settlers: tuple[str, ...]
 
     def __init__(
         self,
@@ -168,18 +182,24 @@ class LabelledFaces:
         complete: bool = True,
         annotators: Sequence[str] | None = None,
         extra: Mapping[str, Sequence[str]] | None = None,
+        settled: ArrayLike | None = None,
+        settlers: Sequence[str] | None = None,
     ) -> None:
         rows = _checked_boxes(boxes)
         m = len(rows)
-        names = ("",) * m if annotators is None else annotators
+        nobody = ("",) * m
         columns = {name: _texts(name, values, m) for name, values in (extra or {}).items()}
         fields = {
             "boxes": rows,
-            "labels": _checked_labels(labels, m),
+            "labels": _checked_labels("labels", labels, m),
             "votes": None if votes is None else _checked_votes(votes, m),
             "complete": bool(complete),
-            "annotators": _texts("annotators", names, m),
+            "annotators": _texts("annotators", nobody if annotators is None else annotators, m),
             "extra": columns,
+            "settled": _checked_labels(
+                "settled", np.full(m, NOT_SETTLED) if settled is None else settled, m
+            ),
+            "settlers": _texts("settlers", nobody if settlers is None else settlers, m),
         }
         for name, value in fields.items():
             object.__setattr__(self, name, value)
@@ -202,7 +222,15 @@ class LabelledFaces:
             self.complete,
             [self.annotators[row] for row in rows],
             {name: [column[row] for row in rows] for name, column in self.extra.items()},
+            self.settled[rows],
+            [self.settlers[row] for row in rows],
         )
+
+    @property
+    def said(self) -> NDArray[np.bool_]:
+        """Which rows are an annotator's answer, shape (m,): those not by who settled them."""
+        pairs = zip(self.annotators, self.settlers, strict=True)
+        return np.array([not by or who != by for who, by in pairs], dtype=bool)
 
     def check_inside(self, width: float, height: float, name: str) -> LabelledFaces:
         """Return the faces with their boxes cut to a photo of `width` x `height` pixels.
@@ -230,19 +258,21 @@ class LabelledFaces:
         """Return one face a box: where several rows share a box, their votes are added.
 
         A row without votes counts as one vote for its label; the merged label is the
-        word with most votes, unsure and ignore among them, or unsure in a tie.
+        one settled, or the word with most votes, unsure and ignore among them, or unsure
+        in a tie. `settled` is then said by the label, and no longer marked.
         """
         groups = list(_same_boxes(self.boxes).values())
-        if len(groups) == len(self):
+        if len(groups) == len(self) and not np.any(self.settled != NOT_SETTLED):
             return self
         ballots = np.stack([_ballots(self)[rows].sum(axis=0) for rows in groups])
         winners = [
             int(self.labels[rows[0]]) if len(rows) == 1 else winner(ballot)
             for rows, ballot in zip(groups, ballots, strict=True)
         ]
+        settled = np.array([self.settled[rows].max() for rows in groups])
         return LabelledFaces(
             self.boxes[[rows[0] for rows in groups]],
-            winners,
+            np.where(settled == NOT_SETTLED, winners, settled),
             ballots[:, : len(EMOTIONS)],
             self.complete,
             _joined(self.annotators, groups),
@@ -263,12 +293,14 @@ def _checked_boxes(values: ArrayLike) -> NDArray[np.float32]:
     return _frozen("boxes", array, good, hint)
 
 
-def _checked_labels(values: ArrayLike, m: int) -> NDArray[np.int64]:
+def _checked_labels(name: str, values: ArrayLike, m: int) -> NDArray[np.int64]:
     array = np.array(values, dtype=np.int64)
     if array.shape != (m,):
-        raise LabelError(f"labels: labels have shape {array.shape}, expected ({m},)")
-    hint = f"0 to {len(EMOTIONS) - 1}, {UNSURE} (unsure) or {IGNORE} (ignore)"
-    return _frozen("labels", array, (array >= IGNORE) & (array < len(EMOTIONS)), hint)
+        raise LabelError(f"labels: {name} have shape {array.shape}, expected ({m},)")
+    least, hint = IGNORE, f"0 to {len(EMOTIONS) - 1}, {UNSURE} (unsure) or {IGNORE} (ignore)"
+    if name == "settled":
+        least, hint = NOT_SETTLED, f"{hint}, or {NOT_SETTLED} (not settled)"
+    return _frozen(name, array, (array >= least) & (array < len(EMOTIONS)), hint)
 
 
 def _checked_votes(values: ArrayLike, m: int) -> NDArray[np.float64]:
@@ -316,7 +348,7 @@ def _ballots(faces: LabelledFaces) -> NDArray[np.float64]:
     ballots = np.zeros((len(faces), len(CODES)))
     if faces.votes is not None:
         ballots[:, :k] = faces.votes
-    silent = np.flatnonzero(ballots.sum(axis=1) == 0)
+    silent = np.flatnonzero((ballots.sum(axis=1) == 0) & faces.said)
     labels = faces.labels[silent]
     ballots[silent, np.where(labels >= 0, labels, k - 1 - labels)] = 1
     return ballots
@@ -340,7 +372,8 @@ class Labels(Mapping[str, LabelledFaces]):
     ----------
     photos : mapping of str to LabelledFaces
         A photo labelled as holding no face maps to `LabelledFaces.empty()`. The same
-        box may stand there once for each annotator: reading the photo merges them.
+        box may stand there once for each annotator: reading the photo merges them. What
+        is settled of a face stands in any of its rows, the same in all that have it.
     sha256 : mapping of str to str, optional
         The photo file's checksum in lower-case hex, where known.
     no_face_notes : mapping of str to sequence of mapping, optional
@@ -356,7 +389,8 @@ class Labels(Mapping[str, LabelledFaces]):
     Raises
     ------
     LabelError
-        If an annotator labels one box twice; names photo, box and annotator.
+        If an annotator labels one box twice, or one face is settled in two ways; names
+        photo, box and annotator.
     """
 
     classes: tuple[str, ...] = EMOTIONS
@@ -369,7 +403,7 @@ class Labels(Mapping[str, LabelledFaces]):
         no_face_notes: Mapping[str, Sequence[Mapping[str, str]]] | None = None,
     ) -> None:
         for name, faces in photos.items():
-            _refuse_twice(name, faces)
+            _check_faces(name, faces)
         self.written: Mapping[str, LabelledFaces] = dict(photos)
         self.sha256: Mapping[str, str] = dict(sha256 or {})
         self.no_face_notes: Mapping[str, Sequence[Mapping[str, str]]] = dict(no_face_notes or {})
@@ -390,12 +424,23 @@ class Labels(Mapping[str, LabelledFaces]):
 
     @property
     def annotators(self) -> tuple[str, ...]:
-        """Everybody who is named as an annotator, sorted."""
+        """Everybody who is named as an annotator, sorted; not who only settled."""
         return tuple(sorted({who for name in self for who in self._who(name)} - {""}))
 
+    @property
+    def settlers(self) -> tuple[str, ...]:
+        """Everybody who is named as having settled a face, sorted."""
+        return tuple(
+            sorted({by for faces in self.written.values() for by in faces.settlers} - {""})
+        )
+
     def _who(self, name: str) -> set[str]:
-        notes = self.no_face_notes.get(name, ())
-        return {*self.written[name].annotators, *(note.get("annotator", "") for note in notes)}
+        faces, notes = self.written[name], self.no_face_notes.get(name, ())
+        rows = zip(faces.annotators, faces.said, strict=True)
+        return {
+            *(who for who, said in rows if said),
+            *(note.get("annotator", "") for note in notes),
+        }
 
     def only(self, names: Iterable[str]) -> Labels:
         """Return the labels of the photos named, in that order.
@@ -410,6 +455,8 @@ class Labels(Mapping[str, LabelledFaces]):
     def by(self, annotator: str) -> Labels:
         """Return what one annotator wrote, on the photos that annotator labelled.
 
+        What was settled is left out.
+
         Raises
         ------
         LabelError
@@ -421,8 +468,9 @@ class Labels(Mapping[str, LabelledFaces]):
         photos = {}
         for name, faces in self.written.items():
             if annotator in self._who(name):
-                mine = [row for row, who in enumerate(faces.annotators) if who == annotator]
-                photos[name] = faces[mine]
+                mine = faces[faces.said & (np.array(faces.annotators) == annotator)]
+                rest = mine.complete, mine.annotators, mine.extra
+                photos[name] = LabelledFaces(mine.boxes, mine.labels, mine.votes, *rest)
         return self._with(photos)
 
     def _known(self, name: str) -> str:
@@ -440,13 +488,18 @@ class Labels(Mapping[str, LabelledFaces]):
         )
 
 
-def _refuse_twice(name: str, faces: LabelledFaces) -> None:
+def _check_faces(name: str, faces: LabelledFaces) -> None:
+    """Refuse what the rows of one box cannot say together."""
     for rows in _same_boxes(faces.boxes).values():
         names = [faces.annotators[row] for row in rows]
+        box = ", ".join(row_numbers(faces.boxes[rows[0]]))
         if len(set(names)) < len(names):
             who = next(who for who in names if names.count(who) > 1)
-            box = ", ".join(row_numbers(faces.boxes[rows[0]]))
             raise LabelError(f"{name}: annotator {who!r} labels the box {box} (x, y, w, h) twice")
+        settled = {*faces.settled[rows].tolist()} - {NOT_SETTLED}
+        if len(settled) > 1:
+            words = " and as ".join(map(label_word, sorted(settled)))
+            raise LabelError(f"{name}: the box {box} (x, y, w, h) is settled as {words}")
 
 
 def row_numbers(box: NDArray[np.float32]) -> tuple[str, str, str, str]:

@@ -151,7 +151,7 @@ def test_photos_of_which_nothing_is_said_are_left_out():
     assert len(to_labels([photo({"A": sheet((LEFT, None), (RIGHT, NOT_A_FACE))})])) == 0
 
 
-def test_a_settled_face_is_one_row_with_everybodys_votes(tmp_path):
+def test_a_settled_face_keeps_everybodys_row(tmp_path):
     sheets = {"A": sheet((LEFT, "happy", {"guess_shown": True})), "B": sheet((LEFT, "sad"))}
     word = Adjudicate(tuple(map(float, LEFT)), "sad")
     labels = to_labels([photo(sheets, [("Z", word)])])
@@ -160,15 +160,29 @@ def test_a_settled_face_is_one_row_with_everybodys_votes(tmp_path):
     assert EMOTIONS[label] == "sad"
     assert votes.tolist() == [0, 0, 0, 1, 1, 0, 0]
     written = labels.written["a.jpg"]
-    assert written.annotators == ("Z",)
-    assert json.loads(written.extra["answers"][0]) == {
-        "A": {"label": "happy", "guess_shown": True},
-        "B": {"label": "sad"},
-    }
+    assert written.annotators == ("A", "B")
+    assert [EMOTIONS[label] for label in written.labels] == ["happy", "sad"]
+    assert written.extra["guess_shown"] == ("yes", "")
+    assert written.settlers == ("Z", "Z")
     raw = to_labels([photo(sheets, [("Z", word)])], settled=False)
-    assert raw.written["a.jpg"].annotators == ("A", "B")
+    assert raw.written["a.jpg"].settlers == ("", "")
     gone = to_labels([photo(sheets, [("Z", Adjudicate(word.box, NOT_A_FACE))])])
     assert len(gone) == 0
+
+
+def test_a_settled_face_that_nobody_has_is_a_row_of_who_settled_it(tmp_path):
+    sheets = {
+        "A": sheet((LEFT, NOT_A_FACE), (RIGHT, "sad"), complete=True),
+        "B": sheet((RIGHT, "sad"), complete=True),
+    }
+    word = Adjudicate(tuple(map(float, LEFT)), "contempt")
+    labels = to_labels([photo(sheets, [("Z", word)])])
+    labels = load_labels(save_labels(labels, tmp_path / "labels.csv"))
+    written = labels.written["a.jpg"]
+    assert written.annotators == ("Z", "A", "B")
+    assert written.extra == {"settled_answer": ("contempt", "", "")}  # finished: who has a row
+    assert labels["a.jpg"].votes.sum(axis=1).tolist() == [0, 2]
+    assert labels.annotators == ("A", "B")
 
 
 def come_back(labels):
@@ -285,12 +299,8 @@ def test_photos_are_known_by_content_then_by_name(tmp_path):
         (f"image,x,y,w,h,emotion,sha256\na.jpg,1,2,3,4,sad,{'c' * 64}\n", "another version"),
         ("image,x,y,w,h,emotion\na.jpg,200,2,3,4,sad\n", "lies outside the photo"),
         ("image,x,y,w,h,emotion,second\na.jpg,1,2,3,4,sad,maybe\n", "labels.csv: a.jpg: .*'maybe'"),
-        ("image,x,y,w,h,emotion,answers\na.jpg,1,2,3,4,sad,{\n", "a.jpg: answers: '{' is no JSON"),
-        ("image,x,y,w,h,emotion,answers\na.jpg,1,2,3,4,sad,[]\n", "expected a JSON dict"),
-        (
-            'image,x,y,w,h,emotion,answers\na.jpg,1,2,3,4,sad,"{""A"": 1}"\n',
-            "a.jpg: .*object, got 1",
-        ),
+        ("image,x,y,w,h,emotion,finished_by\na.jpg,1,2,3,4,sad,{}\n", "expected a JSON list"),
+        ("image,x,y,w,h,emotion,settled\na.jpg,1,2,3,4,sad,happy\n", "does not say by whom"),
         ("image,x,y,w,h,emotion,finished_by\na.jpg,1,2,3,4,sad,AB\n", "a.jpg: finished_by: 'AB'"),
         ("image,x,y,w,h,emotion,confidence\na.jpg,1,2,3,4,sad,high\n", "labels.csv: a.jpg: .*high"),
     ],
@@ -346,17 +356,24 @@ def test_agreement_against_numbers_worked_out_by_hand():
 
 
 def test_agreement_is_that_of_the_label_file_and_not_of_what_was_settled(tmp_path):
+    first, second = ("happy", "happy", "sad", "unsure"), ("happy", "sad", "sad", "happy")
+    boxes = [(25.0 * at, 0.0, 25.0 * at + 20, 20.0) for at in range(4)]
     sheets = {
-        "A": sheet((LEFT, "happy"), (RIGHT, "sad")),
-        "B": sheet((LEFT, "sad"), (RIGHT, "sad")),
+        "A": sheet(*zip(boxes, first, strict=True)),
+        "B": sheet(*zip(boxes, second, strict=True)),
     }
-    settled = [("Z", Adjudicate(tuple(map(float, LEFT)), "happy"))]
+    settled = [("Z", Adjudicate(boxes[at], "happy")) for at in (1, 3)]
     found = agreement_of([photo(sheets, settled)])
-    save_labels(to_labels([photo(sheets)]), tmp_path / "labels.csv")
-    same = agreement(load_labels(tmp_path / "labels.csv"))
-    assert found["alpha"] == pytest.approx(same.alpha)
-    assert found["pairs"][0]["kappa"] == pytest.approx(same.kappa[0, 1])
-    assert found["pairs"][0]["faces"] == 2
+    assert found["pairs"][0]["kappa"] == pytest.approx(0.4)
+    for words in ((), settled):
+        file = save_labels(to_labels([photo(sheets, words)]), tmp_path / "labels.csv")
+        same = agreement(load_labels(file))
+        assert same.annotators == ("A", "B")
+        assert same.settled == len(words)
+        assert found["alpha"] == pytest.approx(same.alpha)
+        assert found["fleiss"] == pytest.approx(same.fleiss)
+        assert found["pairs"][0]["kappa"] == pytest.approx(same.kappa[0, 1])
+        assert found["pairs"][0]["faces"] == same.shared[0, 1] == 3
 
 
 def test_agreement_of_nobody():

@@ -461,3 +461,9 @@ def test_annotators_are_compared_in_pairs(tmp_path):
     assert made.shared == [[3, 3], [3, 3]]
     # agree on 2 of 3; by chance 1/3 x 1/3 (happy) + 1/3 x 2/3 (sad)
     assert made.kappa[0][1] == pytest.approx((2 / 3 - 1 / 3) / (1 - 1 / 3))
+    assert not made.settled
+    words = [SAD, SAD, -3, -3, -3, -3]  # of the first face
+    settled = replace(labelled, settled=words, settlers=["cy", "cy", "", "", "", ""])
+    again = agreement(Grid(Evaluation.of(Labels({"a.png": settled}), [one])))
+    assert again.settled.startswith("The labels of 1 face were settled by cy, seeing all answers;")
+    assert again.kappa == made.kappa

@@ -2,9 +2,9 @@
 
 ::
 
-    page or widget ── messages ──▶ Desk ── actions ──▶ Journal   SQLite, append-only: the only truth
+    page or widget ── messages ──▶ Desk ── actions ──▶ Journal   SQLite, append-only: the truth
                                     │ ▲
-                     export: CSV ◀──┘ └── Ledger   a fold of the journal: what each annotator has said
+                     export: CSV ◀──┘ └── Ledger   a fold of the journal: who said what
 
 `desk` documents the messages.
 """

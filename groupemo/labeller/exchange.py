@@ -9,12 +9,13 @@ What the format has no column for stands in further ones:
 
 - `second`, `confidence`; `guess_shown`, `yes` where a backend's guess had been shown before;
 - `answer`: the annotator's word where the row has to say *unsure* for it: contempt;
+- `settled_answer`: the same for the adjudicator's word;
 - `finished_by`: who has called a complete photo so, as JSON, where it is not just everybody in
-  its rows;
-- `answers`: a face that was adjudicated is one row, by the adjudicator, with the annotators'
-  labels as votes; what each of them said stands here, as JSON.
+  its rows.
 
-What somebody called *not a face* is no row.
+What an adjudicator settled stands in `settled` and `settled_by` of all rows of a face; one
+that no annotator has is a row of the adjudicator's. What somebody called *not a face* is no
+row, and a face that was settled as none has none.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -39,13 +40,12 @@ from groupemo.labeller.actions import (
     Import,
     Said,
     parse,
-    to_json,
 )
 from groupemo.labeller.album import id_of
-from groupemo.labeller.consensus import Common, Consensus
+from groupemo.labeller.consensus import Common, Consensus, Settled
 from groupemo.labeller.journal import Journal, PhotoRow
 from groupemo.labeller.state import Face
-from groupemo.labels import CODES, UNSURE, LabelledFaces, Labels, label_word
+from groupemo.labels import CODES, NOT_SETTLED, UNSURE, LabelledFaces, Labels, label_word
 
 __all__ = ["Imported", "LabelFile", "PhotoAnswers", "from_labels", "read_file", "to_labels"]
 
@@ -59,10 +59,10 @@ FILE_KINDS: Mapping[str, str] = {
 }
 """The formats that are one file, and how its name ends."""
 
-_CODES = {label_word(code): code for code in CODES}
+_CODES: Mapping[str, int] = {label_word(code): code for code in CODES}
 """What a word is in a label file; contempt has no code, and is unsure there."""
 
-OWN_COLUMNS = ("second", "confidence", "guess_shown", "answer", "finished_by", "answers")
+OWN_COLUMNS = ("second", "confidence", "guess_shown", "answer", "settled_answer", "finished_by")
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,12 @@ class _Row:
     annotator: str
     votes: Mapping[str, float] | None
     extra: Mapping[str, str]
+    settled: Settled | None = None
+
+    @property
+    def said(self) -> bool:
+        """Whether it is an annotator's."""
+        return self.settled is None or self.settled.by != self.annotator
 
 
 def to_labels(
@@ -96,7 +102,7 @@ def to_labels(
     photos : iterable of PhotoAnswers
         Those of which nothing is said are left out.
     settled : bool
-        Whether an adjudicator's word stands in place of the annotators'.
+        Whether adjudicators' words are written, too.
     votes : bool
         Whether an annotator's own shares are written, or the label alone.
     """
@@ -125,53 +131,38 @@ def to_labels(
 def _rows(photo: PhotoAnswers, settled: bool) -> list[_Row]:
     rows = [row for face in photo.consensus.faces for row in _rows_of(face, settled)]
     finished = photo.consensus.finished
-    if not finished or set(finished) == {row.annotator for row in rows}:
+    if not finished or set(finished) == {row.annotator for row in rows if row.said}:
         return rows
     by = {"finished_by": json.dumps(finished, ensure_ascii=False)}
     return [replace(row, extra={**row.extra, **by}) for row in rows]
 
 
-def _rows_of(common: Common, settled: bool) -> Iterator[_Row]:
-    """Yield the rows of one face: the adjudicator's, or the annotators'."""
-    if settled and common.settled:
-        if common.settled.label != NOT_A_FACE:
-            yield _settled_row(common, common.settled.by, str(common.settled.label))
-        return
-    for who, face in sorted(common.answers.items()):
-        if face.is_face:
-            said = {
-                "second": face.second,
-                "confidence": face.confidence,
-                "guess_shown": "yes" if face.guess_shown else None,
-                "answer": CONTEMPT if face.label == CONTEMPT else None,
-            }
-            cells = {name: str(value) for name, value in said.items() if value is not None}
-            yield _Row(common.box, str(face.label), who, face.votes, {**cells, **face.extra})
+def _rows_of(common: Common, settled: bool) -> list[_Row]:
+    """Return the rows of one face: the annotators', or the adjudicator's where there are none."""
+    word = common.settled if settled else None
+    if word is not None and word.label == NOT_A_FACE:
+        return []
+    said = [(who, face) for who, face in sorted(common.answers.items()) if face.is_face]
+    rows = [
+        _Row(common.box, str(face.label), who, face.votes, _further(face), word)
+        for who, face in said
+    ]
+    if word is None:
+        return rows
+    rows = rows or [_Row(common.box, str(word.label), word.by, None, {}, word)]
+    contempt = {"settled_answer": CONTEMPT} if word.label == CONTEMPT else {}
+    return [replace(row, extra={**row.extra, **contempt}) for row in rows]
 
 
-def _settled_row(common: Common, by: str, label: str) -> _Row:
-    votes: dict[str, float] = {}
-    for _, face in sorted(common.answers.items()):
-        for word, share in (face.votes or {str(face.label): 1}).items():
-            votes[word] = votes.get(word, 0) + share
-    answers = {who: _answer(face) for who, face in sorted(common.answers.items())}
-    cells = {"answers": json.dumps(answers, ensure_ascii=False, sort_keys=True)}
-    if label == CONTEMPT:
-        cells["answer"] = CONTEMPT
-    return _Row(common.box, label, by, votes, cells)
-
-
-def _answer(face: Face) -> dict[str, Any]:
-    said = Said(
-        face.box,
-        str(face.label),
-        face.second,
-        face.confidence,
-        face.votes,
-        face.guess_shown,
-        face.extra,
-    )
-    return {name: value for name, value in to_json(said).items() if name != "box"}
+def _further(face: Face) -> dict[str, str]:
+    """Return what the format has no column for, by the names of ours."""
+    said = {
+        "second": face.second,
+        "confidence": face.confidence,
+        "guess_shown": "yes" if face.guess_shown else None,
+        "answer": CONTEMPT if face.label == CONTEMPT else None,
+    }
+    return {**{name: str(cell) for name, cell in said.items() if cell is not None}, **face.extra}
 
 
 def _labelled(
@@ -182,12 +173,18 @@ def _labelled(
     voted = votes and any(row.votes for row in rows)
     return LabelledFaces(
         [row.box for row in rows],
-        [_CODES.get(row.label, UNSURE) for row in rows],
+        [_code(row.label) for row in rows],
         [[(row.votes or {}).get(word, 0) for word in EMOTIONS] for row in rows] if voted else None,
         bool(consensus.finished),
         [row.annotator for row in rows],
         {name: [row.extra.get(name, "") for row in rows] for name in columns},
+        [_code(row.settled.label) if row.settled else NOT_SETTLED for row in rows],
+        [row.settled.by if row.settled else "" for row in rows],
     )
+
+
+def _code(word: str | None) -> int:
+    return _CODES.get(str(word), UNSURE)
 
 
 @dataclass(frozen=True)
@@ -310,13 +307,11 @@ class _Answers:
     def add_row(self, faces: LabelledFaces, row: int, cells: dict[str, str], who: str) -> None:
         x1, y1, x2, y2 = faces.boxes[row].tolist()
         box = (x1, y1, x2, y2)
-        word = cells.pop("answer", label_word(int(faces.labels[row])))
-        if "answers" in cells:
-            self.settled.append((who, Adjudicate(box, word)))
-            for name, answer in _json("answers", cells["answers"], dict).items():
-                self.said.setdefault(name, []).append(_said(box, answer))
+        self._settle(faces, row, box, cells.pop("settled_answer", ""))
+        if not faces.said[row]:
             return
-        answer = {
+        word = cells.pop("answer", label_word(int(faces.labels[row])))
+        answer: dict[str, Any] = {
             "label": word,
             "second": cells.pop("second", None),
             "guess_shown": cells.pop("guess_shown", "") == "yes",
@@ -329,6 +324,14 @@ class _Answers:
             shares = zip(EMOTIONS, faces.votes[row].tolist(), strict=True)
             answer["votes"] = {emotion: share for emotion, share in shares if share}
         self.said.setdefault(who, []).append(_said(box, answer))
+
+    def _settle(self, faces: LabelledFaces, row: int, box: Box, answer: str) -> None:
+        label, by = int(faces.settled[row]), faces.settlers[row]
+        if label == NOT_SETTLED or any(action.box == box for _, action in self.settled):
+            return
+        if not by:
+            raise LabelError("a face is settled, and 'settled_by' does not say by whom")
+        self.settled.append((by, Adjudicate(box, answer or label_word(label))))
 
 
 def _json(column: str, text: str, kind: type[T]) -> T:

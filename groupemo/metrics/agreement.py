@@ -4,8 +4,10 @@ Conventions
 -----------
 `k` classes, `m` faces in `n` photos. Only classes are compared: who says *unsure*
 or *ignore* names no class, and counts as not having labelled the face. A face
-takes part with two answers or more. Figures take the weights of photos, shape
-(draws, n), and return shape (draws,); what is undefined is NaN.
+takes part with two answers or more. What was settled (see `groupemo.labels`) is no
+answer: all figures are of what the annotators said themselves. Figures take the
+weights of photos, shape (draws, n), and return shape (draws,); what is undefined is
+NaN.
 
 The human ceiling
 -----------------
@@ -32,7 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groupemo.errors import ContractError
-from groupemo.labels import Labels
+from groupemo.labels import NOT_SETTLED, LabelledFaces, Labels
 from groupemo.metrics import classification as cls
 from groupemo.metrics.answers import sums_per_photo
 from groupemo.metrics.probabilistic import entropy
@@ -119,6 +121,8 @@ class Agreement:
         `fleiss_kappa` and `krippendorff_alpha`.
     entropy : float
         Mean entropy of a face's votes in nats.
+    settled : int
+        Faces of which somebody who had seen the answers has settled the label.
     """
 
     annotators: tuple[str, ...]
@@ -128,6 +132,7 @@ class Agreement:
     fleiss: float
     alpha: float
     entropy: float
+    settled: int
 
 
 def agreement(labels: Labels) -> Agreement:
@@ -150,7 +155,12 @@ def agreement(labels: Labels) -> Agreement:
         float(fleiss_kappa(cast, once)[0]),
         float(krippendorff_alpha(cast, once)[0]),
         float(ratio(doubts.sum(), len(doubts))),
+        sum(_settled(faces) for faces in labels.written.values()),
     )
+
+
+def _settled(faces: LabelledFaces) -> int:
+    return len(np.unique(faces.boxes[faces.settled != NOT_SETTLED], axis=0))
 
 
 def by_annotator(labels: Labels) -> tuple[tuple[str, ...], NDArray[np.int64]]:
@@ -170,8 +180,9 @@ def by_annotator(labels: Labels) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     for name, merged in labels.items():
         row = {box.tobytes(): start + at for at, box in enumerate(merged.boxes)}
         written = labels.written[name]
-        for box, who, label in zip(written.boxes, written.annotators, written.labels, strict=True):
-            if who:
+        rows = (written.boxes, written.annotators, written.labels, written.said)
+        for box, who, label, said in zip(*rows, strict=True):
+            if who and said:
                 table[row[box.tobytes()], column[who]] = label
         start += len(merged)
     return tuple(column), table

@@ -257,7 +257,7 @@ def _group(content: Content) -> Iterator[Figure]:
 
 def _agreement(content: Content) -> Figure:
     found = content["agreement"]
-    lines = [f"{plural(found.faces, 'face')} with two votes or more.", ""]
+    lines = [f"{plural(found.faces, 'face')} with two votes or more. {found.settled}".strip(), ""]
     for one in found.measures:
         within = span(one.low, one.high)
         interval = f" (95 % interval {within})" if within else ""

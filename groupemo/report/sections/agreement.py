@@ -9,6 +9,7 @@ from functools import partial
 from groupemo.metrics import agreement as people
 from groupemo.metrics.uncertainty import estimate
 from groupemo.report.grid import Grid
+from groupemo.report.words import listed, plural
 from groupemo.standing import Person
 
 __all__ = ["Agreement", "Measure", "agreement"]
@@ -37,6 +38,8 @@ class Agreement:
     annotators : sequence of str
     kappa, shared : sequence of rows
         Of each pair of annotators, in their order.
+    settled : str
+        What is to be said of labels that were settled; empty where none was.
     """
 
     faces: int
@@ -44,6 +47,7 @@ class Agreement:
     annotators: Sequence[str]
     kappa: Sequence[Sequence[float]]
     shared: Sequence[Sequence[int]]
+    settled: str
 
 
 def agreement(grid: Grid) -> Agreement | None:
@@ -57,6 +61,18 @@ def agreement(grid: Grid) -> Agreement | None:
         found.annotators,
         found.kappa.tolist(),
         found.shared.tolist(),
+        _settled(found.settled, grid.evaluation.labels.settlers),
+    )
+
+
+def _settled(faces: int, settlers: Sequence[str]) -> str:
+    """Return how many labels were settled, and that agreement is that from before."""
+    if not faces:
+        return ""
+    by = f" by {listed(list(settlers))}" if settlers else ""
+    return (
+        f"The labels of {plural(faces, 'face')} were settled{by}, seeing all answers; the figures"
+        " here are of the annotators' own answers, before that."
     )
 
 
