@@ -12,7 +12,7 @@ ifneq ($(GROUPEMO_SAMPLES),)
 export GROUPEMO_SAMPLES
 endif
 
-.PHONY: help install install-train demo test test-slow test-all check crosscheck format bench coverage docs outputs site clean
+.PHONY: help install install-train demo test test-slow test-all check crosscheck format bench bench-net coverage docs outputs site clean
 
 help:  ## Say what can be made.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,16 +53,19 @@ format: install  ## Put the code in order.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: install  ## Measure speed, size and accuracy; tables in reports/.
+bench: install bench-net  ## Measure speed, size and accuracy; tables in reports/.
 	$(BIN)/python benchmarks/size.py
-	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/detectors.py
-	$(BIN)/python benchmarks/backends.py
-	$(BIN)/python benchmarks/accuracy.py
 	$(BIN)/python benchmarks/human.py
 	$(BIN)/python benchmarks/bootstrap.py
 	$(BIN)/python benchmarks/report.py
-	$(BIN)/python benchmarks/stress.py --backend fer --backend deepface --cells 600 --photos 25
+
+bench-net: install  ## Of these, what a new default net changes.
+	$(BIN)/python benchmarks/framing.py
+	$(BIN)/python benchmarks/backends.py
+	$(BIN)/python benchmarks/accuracy.py
+	$(BIN)/python benchmarks/stress.py --cells 600 --photos 25
+	$(BIN)/python benchmarks/speed.py
 
 coverage: install  ## Simulate how often the intervals hold the truth; table and picture in reports/ and docs/.
 	$(BIN)/python benchmarks/coverage.py

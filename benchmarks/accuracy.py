@@ -18,12 +18,11 @@ import pandas as pd
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
 import groupemo
+from groupemo.demo import DEMO_BACKENDS, DEMO_DETECTORS
 from groupemo.files import write_atomically
 from groupemo.scores import Scores
 
 ROOT = Path(__file__).resolve().parent.parent
-DETECTORS = ("yunet", "haar", "haar-1.32", "hog", "yolo", "mtcnn", "retinaface", "ssd", "ssd-rfb")
-BACKENDS = ("fer", "deepface", "prior")
 SETS = {"group_emotion_real9": 0.3, "collages": 0.5}
 """Folder -> least IoU: boxes of the first are drawn wider than a detector's."""
 
@@ -71,8 +70,8 @@ def _answers(scores: Scores) -> tuple[np.ndarray, list[int]]:
 def table(folder: Path, min_iou: float) -> str:
     """Return one data set's table in Markdown."""
     evaluation = groupemo.evaluate(
-        folder / "photos", folder / "labels.csv", detectors=DETECTORS, backends=BACKENDS,
-        min_iou=min_iou,
+        folder / "photos", folder / "labels.csv", detectors=DEMO_DETECTORS,
+        backends=DEMO_BACKENDS, min_iou=min_iou,
     )  # fmt: skip
     lines = [
         "| detector | backend | found / labelled | phantoms | detection F1 | matched accuracy (n) |"

@@ -9,7 +9,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -39,6 +39,9 @@ VOTES = ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fea
 OTHERS = ["contempt", "unknown", "not_a_face"]
 WHOLE = [[0, 0, SIDE, SIDE]]
 
+SHOWN = ("groupemo", "fer", "deepface")
+"""Backends, where none is named."""
+
 PHOTOS = {"collages": 0.5, "group_emotion_real9": 0.3}
 """Folder -> least IoU."""
 FIGURES_SHOWN = {
@@ -62,7 +65,7 @@ NOTES = """Perceived expressions. [low, high]: 95 % intervals.
   photos.
 - *UAR*: mean recall of the classes that occur. *Cross-entropy* and *log-loss* in nats. *ECE*: 15
   bins.
-- *ms a face*: resizing and net, one thread, in batches. *MB*: the model files.
+- *ms a face*: resizing and net, one thread. *MB*: the model files.
 - A *stand-in* is a net of the same shape trained for groupemo's tests: its figures are not those of
   the published weights."""
 
@@ -191,7 +194,7 @@ def on_cells(folder: Path, backends: list[Loaded]) -> dict[str, list[tuple[Score
     return judged
 
 
-def scores_on_photos(folder: Path, min_iou: float, specs: list[str]) -> tuple[Scores, ...]:
+def scores_on_photos(folder: Path, min_iou: float, specs: Sequence[str]) -> tuple[Scores, ...]:
     """Return each backend's scores on the labelled boxes of a folder of photos."""
     return groupemo.evaluate(
         folder / "photos", folder / "labels.csv", detectors=[LABELLED], backends=specs,
@@ -216,12 +219,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--out", type=Path, default=ROOT / "reports" / "backends.md")
-    parser.add_argument("--backend", action="append", help="a spec; by default fer and deepface")
+    parser.add_argument("--backend", action="append", help=f"a spec; by default {', '.join(SHOWN)}")
     chosen = parser.parse_args()
     if (chosen.data.parent / "models").is_dir():
         os.environ.setdefault("GROUPEMO_MODELS", str(chosen.data.parent / "models"))
     cv2.setNumThreads(1)
-    specs = chosen.backend or ["fer", "deepface"]
+    specs = chosen.backend or SHOWN
     backends = [BACKENDS.load(spec) for spec in specs]
     judged = on_cells(chosen.data / "fer2013", backends)
     tables = {title: cell_rows(each, backends) for title, each in judged.items()}

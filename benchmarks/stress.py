@@ -1,6 +1,6 @@
 """How far can a face be disturbed? Accuracy against size, blur, JPEG, light, box and rotation.
 
-python benchmarks/stress.py [--data ../shared/data] [--backend fer --backend deepface]
+python benchmarks/stress.py [--data ../shared/data] [--backend groupemo --backend fer]
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from backends import SIDE, majority, read_sheet
+from backends import SHOWN, SIDE, majority, read_sheet
 from matplotlib.figure import Figure
 
 from groupemo.crops import resize
@@ -99,7 +99,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--out", type=Path, default=ROOT / "reports")
-    parser.add_argument("--backend", action="append", help="a spec; by default fer and deepface")
+    parser.add_argument("--backend", action="append", help=f"a spec; by default {', '.join(SHOWN)}")
     parser.add_argument("--cells", type=int, metavar="N", help="single faces, drawn; default all")
     parser.add_argument("--photos", type=int, metavar="N", help="photos a folder, likewise")
     parser.add_argument("--workers", type=int, metavar="N")
@@ -111,7 +111,7 @@ def main() -> None:
         "Single faces": single_faces(chosen.data / "fer2013", chosen.cells),
         "Faces in photos": faces_in_photos(chosen.data, chosen.photos),
     }
-    backends = chosen.backend or ["fer", "deepface"]
+    backends = chosen.backend or SHOWN
     parts, texts = {}, []
     for title, (labels, photos) in sources.items():
         start = time.perf_counter()
