@@ -4,7 +4,7 @@ Three ways to apply one::
 
     calibration(probs)                       # rows of probabilities
     calibration.apply(analyses)              # saved analyses; no model runs
-    "fer:calibration=cal.json"               # a backend's spec: any backend takes this option
+    "groupemo:calibration=cal.json"          # a backend's spec: any backend takes this option
 
 The last two give the same analyses, provenance included: the label names the
 file, and `models` has its SHA-256. What a calibration was fitted on is kept in

@@ -271,7 +271,7 @@ def joined(
     ----------
     before, after : sequence of Scores
     a, b : str, optional
-        Take one run of a side alone, named as in tables: "yunet x fer".
+        Take one run of a side alone, named as in tables: "yunet x groupemo".
 
     Raises
     ------

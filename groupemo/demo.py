@@ -19,7 +19,7 @@ __all__ = ["Demo", "run_demo"]
 
 DEMO_DETECTORS = ("yunet", "haar", "haar-1.32", "hog", "yolo", "mtcnn", "retinaface", "ssd",
                   "ssd-rfb")  # fmt: skip
-DEMO_BACKENDS = ("fer", "deepface", "prior")
+DEMO_BACKENDS = ("groupemo", "fer", "deepface", "prior")
 
 
 @dataclass(frozen=True)

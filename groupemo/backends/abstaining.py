@@ -1,7 +1,7 @@
 """Answer only where an expression is likely enough.
 
-"groupemo:abstain=0.6"                # a backend's spec: any backend takes this option
-"fer:calibration=cal.json,abstain=0.6"  # confidence is what the calibration makes of it
+"groupemo:abstain=0.6"                       # a backend's spec: any backend takes this option
+"groupemo:calibration=cal.json,abstain=0.6"  # confidence is what the calibration makes of it
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def calibrate(
     """Make a backend's probabilities true: fit them to hand labels, without running a model.
 
     Fits on the saved evaluation's found and answered faces, and writes a small
-    file that any run of the backend can carry: `--backend fer:calibration=FILE`.
+    file that any run of the backend can carry: `--backend groupemo:calibration=FILE`.
     Prints log-loss and expected calibration error before and after: on the photos
     fitted, which flatters, and with each photo as fitted on others (five folds).
     Says whether the latter is better beyond chance.

@@ -131,7 +131,7 @@ def compare(
     a: Annotated[
         str | None,
         typer.Option(
-            "--a", metavar="RUN", help='One run of RUN_A: "yunet x fer".', show_default=False
+            "--a", metavar="RUN", help='One run of RUN_A: "yunet x groupemo".', show_default=False
         ),
     ] = None,
     b: Annotated[
