@@ -15,7 +15,9 @@ from groupemo.emotions import EMOTIONS
 from groupemo.errors import LabelError, OptionError, OutputError, PhotoError, UnknownPlugin
 from groupemo.faces import Faces
 from groupemo.labeller import desk as desk_module
+from groupemo.labeller import exchange
 from groupemo.labeller.desk import Desk
+from groupemo.labeller.journal import Journal
 from groupemo.labeller.saving import Later
 from groupemo.labeller.views import seconds_a_face
 
@@ -590,6 +592,59 @@ def test_a_label_file_that_cannot_be_written_costs_no_label(start, desk, tab):
 
 
 # Photos
+
+
+@pytest.mark.parametrize(
+    ("text", "photo"),
+    [
+        (None, "0.png"),
+        ("no labels\n", "0.png"),
+        ("image,x,y,w,h,emotion\n{},900,0,9,9,sad\n", "0.png"),
+    ],
+)
+def test_a_start_that_fails_leaves_nothing_behind(start, tmp_path, text, photo):
+    file, labels = tmp_path / "old.csv", tmp_path / "new" / "labels.csv"
+    if text:
+        file.write_text(text.format(photo))
+    with pytest.raises(LabelError, match=r"old.csv|outside"):
+        start(labels=labels, take_in=file)
+    assert not list(labels.parent.glob("*"))
+
+
+def test_a_start_that_fails_spares_what_is_there(start, desk, tab, tmp_path):
+    tab.label("p0", "happy")
+    desk.close()
+    journal = desk.labels.with_name("labels.csv.journal")
+    for _ in range(2):
+        with pytest.raises(LabelError, match=r"old\.csv"):
+            start(take_in=tmp_path / "old.csv")
+        assert start().order
+        assert journal.exists()
+
+
+def test_a_journal_that_somebody_else_has_open_is_not_discarded(tmp_path):
+    mine, theirs = Journal(tmp_path / "journal"), Journal(tmp_path / "journal")
+    mine.discard()
+    theirs.add_file("0" * 64)
+    theirs.close()
+    assert Journal(tmp_path / "journal").knows_file("0" * 64)
+
+
+def test_the_newest_labels_stand_when_two_processes_write_them(start, desk, tab, monkeypatch):
+    other = start()
+    tab.label("p0", "happy")
+    save, held = exchange.save_labels, []
+
+    def save_late(labels, path):
+        """Let the other one write newer labels before these stand there."""
+        if not held:
+            held.append(labels)
+            tab.label("p1", "sad")
+            other.export()
+        return save(labels, path)
+
+    monkeypatch.setattr(exchange, "save_labels", save_late)
+    assert len(load_labels(desk.export())["0.png"]) == 2
 
 
 def test_a_photo_that_cannot_be_read_ends_nothing(start, folder):

@@ -271,7 +271,7 @@ class Desk:
             path = None if take_in is None else Path(take_in)
             self._records.open_file(path, format, contempt=contempt, nameless=annotator)
         except BaseException:
-            self._records.journal.close()
+            self._records.journal.discard()
             raise
         self.photos: Mapping[str, Photo] = self._records.album.photos
         self._samples = SampleFaces(without=self.photos)

@@ -452,9 +452,7 @@ class LabelFile:
             return None
         with replacing(self.path) as temporary:
             save_labels(labels, temporary)
-            checksum = _sha256(temporary)
-            if not self._journal.knows_file(checksum):
-                self._journal.add_file(checksum)  # first: after a crash, the file is known
+            self._journal.add_file(_sha256(temporary))  # first: after a crash, the file is known
         return self.path
 
 

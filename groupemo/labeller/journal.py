@@ -163,7 +163,8 @@ class Journal:
         run("PRAGMA journal_mode=WAL")
         run("PRAGMA synchronous=FULL")
         with self.transaction():
-            if self._is_new():
+            self._made = self._is_new()
+            if self._made:
                 self._make_tables()
 
     def _is_new(self) -> bool:
@@ -193,6 +194,23 @@ class Journal:
                 )
         run(f"PRAGMA application_id={APPLICATION}")
         run(f"PRAGMA user_version={VERSION}")
+
+    def discard(self) -> None:
+        """Close the file; delete it if it was made here, holds no action, and is nobody else's."""
+        with self._lock:
+            if self._made and not self._rows("SELECT 1 FROM actions LIMIT 1") and self._is_alone():
+                self._database.close()
+                self.path.unlink(missing_ok=True)
+            self._database.close()
+
+    def _is_alone(self) -> bool:
+        """Say whether no other process has the file open, for only then it can leave WAL mode."""
+        try:
+            self._database.execute("PRAGMA busy_timeout=0")
+            [mode] = self._database.execute("PRAGMA journal_mode=DELETE").fetchone()
+        except sqlite3.OperationalError:
+            return False
+        return bool(mode == "delete")
 
     def close(self) -> None:
         """Close the file; whatever was said to be saved is."""
@@ -308,6 +326,11 @@ class Journal:
         """Keep the checksum of a label file that was written from here, or read."""
         with self.transaction():
             self._database.execute("INSERT INTO files (sha256, at) VALUES (?, ?)", (sha256, now()))
+
+    def files(self) -> int:
+        """Return how many label files were written from here, or read."""
+        count: int = self._rows("SELECT count(*) FROM files")[0][0]
+        return count
 
     def knows_file(self, sha256: str) -> bool:
         """Say whether a label file of this checksum was written from here, or read."""

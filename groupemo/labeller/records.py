@@ -81,7 +81,7 @@ class Records:
             self._exported = 0
             self.catch_up()
         except BaseException:
-            self.journal.close()
+            self.journal.discard()
             raise
 
     def catch_up(self) -> None:
@@ -181,6 +181,9 @@ class Records:
     def export(self) -> tuple[Path | None, Labels]:
         """Write the label file, where there is something to write; return it and what it holds.
 
+        Where another process wrote it meanwhile, which may have known less or more, it is written
+        again: what stands there in the end is never the older of the two.
+
         Raises
         ------
         LabelError
@@ -188,14 +191,16 @@ class Records:
         OutputError
             If it cannot be written.
         """
-        seq = self.ledger.seq
-        labels = self.labels()
-        with self._writing:
-            if seq < self._exported:  # another thread has been faster, and knew more
-                return self._file.path, labels
-            path = self._file.write(labels)
-            self._exported = seq
-        return path, labels
+        while True:
+            seq, files = self.ledger.seq, self.journal.files()
+            labels = self.labels()
+            with self._writing:
+                if seq < self._exported:  # another thread has been faster, and knew more
+                    return self._file.path, labels
+                path = self._file.write(labels)
+                self._exported = seq
+            if path is None or self.journal.files() == files + 1:
+                return path, labels
 
     def open_file(self, take_in: Path | None, format: str, *, contempt: str, nameless: str) -> None:
         """Take in a label file that was there before the journal, and another where it is asked.

@@ -37,7 +37,7 @@ IDLE = 75
 """Seconds a connection may be silent between two requests."""
 
 PATIENCE = 30
-"""Seconds a new connection may be silent."""
+"""Seconds for the head of a request to arrive, from the connection or its first bytes on."""
 
 ENDING = 5
 """Seconds for answers under way when the server is told to end."""
@@ -205,16 +205,24 @@ class Server(uvicorn.Server):
 
 
 class _Protocol(H11Protocol):
-    """Sends at once what there is, and ends a connection that has asked for nothing in time."""
+    """Sends at once what there is, and ends a connection on which a request is late."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         # asyncio does so for sockets of its own alone; small answers would wait 40 ms for company
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.loop.call_later(PATIENCE, self._end_if_silent)
+        self._wait_for_request()
 
-    def _end_if_silent(self) -> None:
-        if self.cycle is None:
+    def data_received(self, data: bytes) -> None:
+        if self.timeout_keep_alive_task is not None:  # a request begins
+            self._wait_for_request()
+        super().data_received(data)
+
+    def _wait_for_request(self) -> None:
+        self.loop.call_later(PATIENCE, self._end_if_late, self.cycle)
+
+    def _end_if_late(self, former: object) -> None:
+        if self.cycle is former:
             self.transport.close()
 
 
