@@ -1,5 +1,6 @@
 """The labeller's page in a real browser, with a real desk behind it."""
 
+import json
 import socket
 import threading
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from PIL import Image
 
 from groupemo import Faces, load_labels
 from groupemo.emotions import EMOTIONS
+from groupemo.errors import OutputError
 from groupemo.labeller.desk import Desk
 
 pytest.importorskip("starlette")
@@ -40,6 +42,11 @@ class Guesser:
 
     def predict(self, inputs):
         return np.tile([0.1, 0.1, 0.1, 0.4, 0.1, 0.1, 0.1], (len(inputs), 1))
+
+
+@pytest.fixture(autouse=True)
+def _no_samples(no_samples):
+    """Offer no warm-up, whatever is on this machine."""
 
 
 @pytest.fixture(scope="module")
@@ -110,25 +117,41 @@ def labelling(request, photos, tmp_path):
             thread.join()
 
 
+@pytest.fixture(scope="module")
+def used_page(browser):
+    """Return a page for one test after the other: to begin a new one takes a second."""
+    with browser.new_context() as context:
+        context.set_default_timeout(10_000)
+        yield context.new_page()
+
+
 @pytest.fixture
-def window(browser, labelling):
+def window(browser, used_page, labelling):
     """Open windows on the labeller; nothing may end up in the console or go elsewhere."""
-    faults, faces, contexts = [], set(), []
+    faults, faces, contexts, heard = [], set(), [used_page.context], []
+    free = [used_page]
 
     def opened(width=1440, height=900, scheme="light", **options):
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, **options
-        )
-        context.set_default_timeout(10_000)
-        contexts.append(context)
-        return context
+        if free and not options:
+            page = free.pop()
+        else:
+            contexts.append(browser.new_context(**options))
+            contexts[-1].set_default_timeout(10_000)
+            page = contexts[-1].new_page()
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=scheme)
+        return page
 
     def page_in(context=None, name="AB", role="annotator", **options):
-        page = (context or opened(**options)).new_page()
-        page.on("console", lambda message: faults.append(f"{message.type}: {message.text}"))
-        page.on("pageerror", lambda error: faults.append(f"error: {error}"))
-        page.on("request", lambda request: asked(request.url))
-        page.on("requestfinished", lambda request: answered(request.url))
+        page = context.new_page() if context else opened(**options)
+        for event, listener in (
+            ("console", lambda message: faults.append(f"{message.type}: {message.text}")),
+            ("pageerror", lambda error: faults.append(f"error: {error}")),
+            ("request", lambda request: asked(request.url)),
+            ("requestfinished", lambda request: answered(request.url)),
+        ):
+            page.on(event, listener)
+            heard.append((page, event, listener))
         known = f"?annotator={name}" if name and role == "annotator" else ""
         page.goto(labelling.address.replace("#", known + "#"))
         if known:
@@ -147,8 +170,13 @@ def window(browser, labelling):
 
     page_in.faces, page_in.expected = faces, ["ERR_FAILED"]  # where a connection is cut
     yield page_in
-    for context in contexts:
+    for page, event, listener in heard:
+        page.remove_listener(event, listener)
+    for context in contexts[1:]:
         context.close()
+    for page in contexts[0].pages:
+        page.goto("about:blank") if page is used_page else page.close()
+    contexts[0].unroute_all()
     assert [one for one in faults if not any(text in one for text in page_in.expected)] == []
 
 
@@ -681,6 +709,168 @@ def test_tab_leads_through_the_faces(window):
     assert page.evaluate(focused) == "Face 2 of 12, happy"
 
 
+def quickly(page):
+    """Let the page ask ten times as often."""
+    page.add_init_script(
+        "const every = setInterval; window.setInterval = (run, pause) => every(run, pause / 10)"
+    )
+    page.reload()
+
+
+def start_warm_up(page):
+    page.locator(".offer").get_by_role("button", name="Warm up").click()
+    trial_ready(page)
+
+
+def trial_ready(page):
+    page.wait_for_selector(".trial canvas[data-sharp=true]")
+
+
+def test_a_newcomer_warms_up_on_sample_faces(samples, window, labelling):
+    page = window()
+    start_warm_up(page)
+    words = []
+    for number in range(10):
+        assert page.locator(".place").text_content() == f"Face {number + 1} of 10"
+        assert page.locator(".verdict").text_content() == ""
+        press(page, "j Enter 4")
+        words.append(page.locator(".expected").get_attribute("data-label"))
+        told = page.locator(".verdict").text_content()
+        ending = "as you do." if words[-1] == "happy" else "; you say happy."
+        assert told.startswith(f"All 2 annotators say {words[-1]}")
+        assert ending in told
+        assert "Corners of the mouth drawn up" in told
+        press(page, "5 Enter")  # said is said
+    assert set(words) == {"angry", "happy", "surprise", "neutral"}
+    score = f"{words.count('happy')} of 10 as the labels have it."
+    assert page.locator(".score").text_content() == score
+    saved(page)
+    press(page, "Enter 7")
+    assert page.locator("dialog.warm-up").is_hidden()
+    saved(page)
+    assert page.locator(".offer").is_hidden()
+    assert labelling.given()[:2] == ["neutral", None]
+    [warm_up, _] = labelling.desk._records.journal.entries()
+    assert [(one.label, one.expected) for one in warm_up.action.answers] == [
+        ("happy", word) for word in words
+    ]
+    assert sum(map(len, load_labels(labelling.desk.export()).values())) == 1
+
+
+@pytest.mark.slow
+def test_a_warm_up_may_be_declined_broken_off_and_repeated(samples, window, labelling):
+    page = window()
+    page.get_by_role("button", name="Not now").click()
+    page.reload()
+    ready(page)
+    assert page.locator(".offer").is_hidden()
+    press(page, "g")
+    page.get_by_role("button", name="Warm up on ten sample faces").click()
+    trial_ready(page)
+    press(page, "1 Enter 2 Escape")
+    saved(page)
+    press(page, "g")
+    page.get_by_role("button", name="Warm up on ten sample faces").click()
+    trial_ready(page)
+    assert page.locator(".place").text_content() == "Face 1 of 10"
+    press(page, "Escape")
+    [warm_up] = labelling.desk._records.journal.entries()
+    assert [one.label for one in warm_up.action.answers] == ["angry", "disgust"]
+
+
+def test_there_is_no_warm_up_without_sample_faces(window):
+    page = window()
+    assert page.locator(".offer").is_hidden()
+    press(page, "g")
+    assert page.get_by_role("button", name="Warm up on").is_hidden()
+
+
+CSV = "image,x,y,w,h,emotion\n1.png,40,30,60,80,sad\n1.png,190,30,60,80,fear\n"
+COCO = {
+    "images": [{"id": 1, "file_name": "2.png", "width": 640, "height": 480}],
+    "categories": [{"id": 1, "name": "angry"}],
+    "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [40, 30, 60, 80]}],
+}
+
+
+def take_in(page, *files):
+    named = [{"name": name, "mimeType": "text/plain", "buffer": text} for name, text in files]
+    page.locator("[name=file]").set_input_files(named)
+    page.get_by_role("button", name="Take in", exact=True).click()
+    page.wait_for_selector(".told p")
+    return page.locator(".told").text_content()
+
+
+def test_labels_are_taken_in_from_files(window, labelling):
+    page = window()
+    page.get_by_role("button", name="More").click()
+    page.get_by_role("button", name="Take in labels").click()
+    wrong = CSV.replace("fear", "feer")
+    told = take_in(page, ("old.csv", wrong.encode()))
+    assert told.startswith("old.csv, line 3, column 'emotion': unknown emotion 'feer'")
+    assert labelling.given()[:2] == [None] * 2
+    assert take_in(page, ("old.csv", CSV.encode())) == "2 faces in 1 photo taken in."
+    assert "Nothing in it differs" in take_in(page, ("old.csv", CSV.encode()))
+    told = take_in(page, ("theirs.json", json.dumps(COCO).encode()))
+    assert told == "1 face in 1 photo taken in."
+    assert page.locator("[name=format]").input_value() == "coco"
+    press(page, "Escape")
+    assert tags(page)[:2] == ["sad", "fear"]
+    press(page, "Control+z Control+z")
+    saved(page)
+    wait_for(page, lambda: tags(page)[:2] == ["", ""])
+
+
+@pytest.mark.slow
+def test_a_label_file_that_cannot_be_written_is_told_until_it_can(window, labelling, monkeypatch):
+    def refuse():
+        raise OutputError("labels.csv: cannot be written: No space left on device")
+
+    monkeypatch.setattr(labelling.desk, "export", refuse)
+    page = window()
+    quickly(page)
+    ready(page)
+    press(page, "4")
+    page.wait_for_selector(".behind:has-text('No space left on device')")
+    page.wait_for_timeout(1000)
+    assert page.locator(".behind").is_visible()
+    monkeypatch.undo()
+    page.wait_for_selector(".behind", state="hidden")
+    assert labelling.desk.labels.exists()
+
+
+@pytest.mark.slow
+def test_pictures_that_did_not_come_are_asked_for_again(window):
+    page = window()
+    for what in ("picture", "face"):
+        page.context.route(f"**/{what}/**", lambda route: route.abort())
+    quickly(page)
+    page.wait_for_selector(".notice:has-text('no connection')")
+    press(page, "4")
+    page.context.unroute_all()
+    page.wait_for_selector(".notice", state="hidden")
+    ready(page)
+    assert page.locator(".view canvas").evaluate("(one) => one.width") == SIZE[0]
+
+
+@pytest.mark.slow
+def test_an_adjudicator_hears_what_others_say_meanwhile(window, labelling):
+    labelling.say(0, "p11", "happy", "AB")
+    page = window(name="JD", role="adjudicator")
+    quickly(page)
+    assert page.locator(".progress-text").text_content() == "0 of 0 disagreements settled"
+    labelling.say(0, "p11", "sad", "CD")
+    page.wait_for_selector(".progress-text:text('0 of 1 disagreement settled')")
+    assert page.locator(".answers-given li").all_text_contents() == ["ABhappy", "CDsad"]
+    page.get_by_role("button", name="More").click()
+    assert page.get_by_role("button", name="Take in labels").is_hidden()
+    page.get_by_role("button", name="Agreement").click()
+    page.wait_for_selector("dialog.agreement:has-text('1 face labelled by two or more')")
+    labelling.say(0, "p10", "happy", "AB")
+    labelling.say(0, "p10", "happy", "CD")
+    page.wait_for_selector("dialog.agreement:has-text('2 faces labelled by two or more')")
+
+
 TOO_SMALL = """[...document.querySelectorAll("button, input, select, summary, .switch")]
   .filter((one) => one.checkVisibility({ visibilityProperty: true }))
   .filter((one) => !one.matches(".skip, .box, .switch input"))
@@ -690,29 +880,29 @@ TOO_SMALL = """[...document.querySelectorAll("button, input, select, summary, .s
   })
   .map((one) => one.outerHTML)"""
 
-SCREENS = [
-    (360, 740, "light"),
-    (1440, 900, "dark"),
-    pytest.param(360, 740, "dark", marks=pytest.mark.slow),
-    pytest.param(1440, 900, "light", marks=pytest.mark.slow),
-    pytest.param(820, 1180, "light", marks=pytest.mark.slow),
-    pytest.param(820, 1180, "dark", marks=pytest.mark.slow),
+SIZES = [
+    (width, height, scheme)
+    for width, height in ((360, 740), (820, 1180), (1440, 900))
+    for scheme in ("light", "dark")
 ]
+QUICK = [(360, 740, "light"), (1440, 900, "dark")]
+SCREENS = [pytest.param(*one, marks=() if one in QUICK else pytest.mark.slow) for one in SIZES]
+
+
+def check_barriers(page, where):
+    """Find what bars people from a page: axe's rules, what is too wide or too small to hit."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    found = axe.run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    assert [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in found] == [], where
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, where
+    assert page.evaluate(TOO_SMALL) == [], where
 
 
 @pytest.mark.parametrize(("width", "height", "scheme"), SCREENS)
 def test_nobody_is_barred(window, width, height, scheme):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page = window(width=width, height=height, scheme=scheme)
     press(page, "4 Shift+2")
-
-    def check(where):
-        found = axe.run(page, options={"resultTypes": ["violations"]}).response["violations"]
-        assert [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in found] == [], where
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert page.evaluate(TOO_SMALL) == [], where
-
-    check("page")
+    check_barriers(page, "page")
     paper, ink = page.evaluate(
         "['backgroundColor', 'color'].map((name) => getComputedStyle(document.body)[name])"
     )
@@ -720,11 +910,28 @@ def test_nobody_is_barred(window, width, height, scheme):
     for key, name in (("g", "guide"), ("?", "keys"), ("Enter", "unfinished")):
         press(page, key)
         page.wait_for_selector(f"dialog.{name}[open]")
-        check(name)
+        check_barriers(page, name)
         press(page, "Escape")
         page.wait_for_selector(f"dialog.{name}", state="hidden")
     page.get_by_role("button", name="More").click()
-    check("menu")
+    check_barriers(page, "menu")
+    page.get_by_role("button", name="Take in labels").click()
+    check_barriers(page, "import")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "height", "scheme"), SIZES)
+def test_nobody_is_barred_from_the_warm_up(samples, window, width, height, scheme):
+    page = window(width=width, height=height, scheme=scheme)
+    check_barriers(page, "offer")
+    start_warm_up(page)
+    check_barriers(page, "trial")
+    press(page, "5")
+    check_barriers(page, "verdict")
+    for _ in range(9):
+        press(page, "Enter 5")
+    press(page, "Enter")
+    check_barriers(page, "result")
 
 
 def brightness(color):

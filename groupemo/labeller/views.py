@@ -146,7 +146,7 @@ class AdjudicatorView:
         return {
             "photo": photo,
             "again": again,
-            "faces": [_common_face(f"c{at}", common) for at, common in enumerate(view.faces)],
+            "faces": [_common_face(common) for common in view.faces],
             "complete": bool(view.finished),
             "pending": False,
             "seq": self._ledger.seq,
@@ -242,7 +242,9 @@ def _face(face: Face) -> dict[str, Any]:
     }
 
 
-def _common_face(name: str, common: Common) -> dict[str, Any]:
+def _common_face(common: Common) -> dict[str, Any]:
+    """Return a face with an id that stays when others come or go."""
+    name = f"c{'-'.join(f'{value:g}' for value in common.box)}"
     face = Face(name, common.box, label=_settled_label(common))
     return {**_face(face), "answers": common.labels}
 

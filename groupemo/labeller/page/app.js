@@ -8,6 +8,7 @@ import { askUnfinished, askWho, fillKeys, showAgreement } from "./dialogs.js";
 import { count } from "./element.js";
 import { moved, resized } from "./geometry.js";
 import { fillGuide } from "./guide.js";
+import { furnishImport } from "./importing.js";
 import { chord, commands, keyTable } from "./keys.js";
 import { CONFIDENCES, isExpression, labelKeys, nameOf, told } from "./labels.js";
 import { LAYOUT } from "./layout.js";
@@ -17,12 +18,16 @@ import { Panel } from "./panel.js";
 import { Pictures } from "./pictures.js";
 import { Settings } from "./settings.js";
 import { Stage } from "./stage.js";
+import { WarmUp } from "./warmup.js";
 
 const NUDGE = 400; // milliseconds after the last arrow key until a box counts as moved
 const PATIENCE = 1000; // milliseconds until the detector is asked about again
 const STEPS = 25; // of an arrow key to the length of the box
 const WHO = "groupemo-annotator";
 const WHERE = "groupemo-photo";
+const DECLINED = "groupemo-no-warm-up";
+const SEEN_BEFORE = "Faces you have labelled before, shown again without their labels.";
+const WARM_UP_LABELS = 9; // the expressions, and unsure
 
 /**
  * Show the labeller in `root`. `annotator`: who labels, if that is known. `restart()` is called to
@@ -105,6 +110,7 @@ class App {
       change: () => this.render(),
       trouble: (text) => this.alarm(text),
       undone: (what) => this.#undone(what),
+      heard: () => this.#heard(),
     });
     await desk.open();
     if (this.closing.signal.aborted) desk.close();
@@ -124,6 +130,14 @@ class App {
     this.find(".more").popoverTargetElement = this.find(".menu");
     fillGuide(this.find(".meanings"), new Map(labels));
     fillKeys(this.find("dialog.keys"), table);
+    furnishImport(this.find("dialog.import"), this.desk);
+    this.find(".try").hidden = adjudicates || this.desk.warmUps === null;
+    this.warmUp = new WarmUp(this.find("dialog.warm-up"), {
+      desk: this.desk,
+      pictures: new Pictures(this.transport),
+      labels: labels.slice(0, WARM_UP_LABELS),
+      byKey: () => this.settings.has("letters"),
+    });
     this.#showList(this.#wide);
     this.root.classList.remove("opening");
   }
@@ -140,7 +154,10 @@ class App {
       guide: () => this.show("guide"),
       keys: () => this.show("keys"),
       agreement: () => showAgreement(this.find("dialog.agreement"), this.desk),
+      import: () => this.show("import"),
       export: () => this.#export(),
+      "warm-up": () => this.#startWarmUp(),
+      decline: () => this.#decline(),
       theme: () => this.settings.nextTheme(),
       name: () => this.#rename(),
       calm: () => (this.find(".alarm").hidden = true),
@@ -197,8 +214,9 @@ class App {
     this.session.setItem(WHERE, key);
     const { item } = this.cursor;
     this.#notice(item.error);
-    this.stage.open(item).catch((error) => this.#notice(error.message));
+    this.#tellPainted(this.stage.open(item));
     this.render();
+    if (item.again) this.say(SEEN_BEFORE);
     this.list.reveal();
     this.#guess();
     await this.#load(key);
@@ -214,6 +232,26 @@ class App {
     this.#ahead();
     const again = () => this.cursor.key === key && this.#load(key);
     if (this.cursor.state?.pending) setTimeout(again, PATIENCE);
+  }
+
+  /** Say why the photo cannot be shown, or no longer. */
+  async #tellPainted(painted) {
+    const { key, item } = this.cursor;
+    const text = await painted.then(
+      () => item.error,
+      ({ message }) => message,
+    );
+    if (this.cursor.key === key) this.#notice(text);
+  }
+
+  /** The desk can be reached: ask again for the pictures that did not come. */
+  #heard() {
+    if (!this.pictures.lost || !this.cursor?.key) return;
+    this.pictures.lost = false;
+    this.#tellPainted(this.stage.paint());
+    this.panel.again();
+    this.render();
+    this.#ahead();
   }
 
   #ahead() {
@@ -436,8 +474,8 @@ class App {
     const next = this.cursor.nextOpen(this.list.keys);
     if (!next) return this.say(`${before}Nothing is left to do among the photos shown.`);
     this.go(next);
-    const { name, faces } = this.cursor.item;
-    this.say(`${before}${name}, ${count(faces, "face")}.`);
+    const { name, faces, again } = this.cursor.item;
+    this.say(`${before}${name}, ${count(faces, "face")}. ${again ? SEEN_BEFORE : ""}`);
   }
 
   // Undo
@@ -477,6 +515,27 @@ class App {
 
   show(name) {
     this.find(`dialog.${name}`).showModal();
+  }
+
+  async #startWarmUp() {
+    this.find("dialog.guide").close();
+    try {
+      await this.warmUp.open();
+    } catch (error) {
+      this.alarm(error.message);
+    }
+  }
+
+  #decline() {
+    this.session.setItem(DECLINED, "yes");
+    this.render();
+  }
+
+  /** Whether somebody is new here, and could warm up. */
+  get #offersWarmUp() {
+    const { adjudicates, warmUps, progress } = this.desk;
+    const fresh = !adjudicates && warmUps === 0 && !progress.labelled;
+    return fresh && !this.session.getItem(DECLINED);
   }
 
   escape() {
@@ -561,7 +620,17 @@ class App {
     });
     this.list.render(desk.items, key);
     this.bar.render({ desk, item, place: [...desk.items.keys()].indexOf(key) + 1, changing });
+    this.find(".offer").hidden = !this.#offersWarmUp;
     this.#tellTrouble(desk.outbox.trouble);
+    this.#tellBehind(desk.trouble);
+  }
+
+  /** Say that the label file cannot be written, for as long as it cannot. */
+  #tellBehind(trouble) {
+    const text = trouble ? `The labels file is behind, your labels are safe: ${trouble}` : "";
+    const place = this.find(".behind");
+    if (place.textContent !== text) place.textContent = text;
+    place.hidden = !text;
   }
 
   #tellTrouble(trouble) {

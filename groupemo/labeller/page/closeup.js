@@ -28,9 +28,15 @@ export class CloseUp {
     sharp.promise.then(late, () => {});
   }
 
+  /** Fetch what is not sharp again, at the next `show`. */
+  again() {
+    if (this.canvas.dataset.sharp !== "true") this.shown = null;
+  }
+
   #clear() {
     this.pen.clearRect(0, 0, this.canvas.width, this.canvas.height);
     delete this.canvas.dataset.face;
+    delete this.canvas.dataset.sharp;
   }
 
   /** From the enlargement. */

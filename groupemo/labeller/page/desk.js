@@ -12,6 +12,7 @@ export const keyOf = ({ id, again }) => `${id} ${again}`;
 export class Desk {
   /**
    * `on.change()`: something is different. `on.trouble(text)`: an action was not taken.
+   * `on.heard()`: the desk has answered, and so can be reached.
    * `on.undone({key, faces, verb})`: undo or redo changed these faces of this photo, or (no key) nothing.
    */
   constructor(transport, { annotator, role, client }, on) {
@@ -101,8 +102,20 @@ export class Desk {
     this.outbox.add({ ...message, id: crypto.randomUUID(), annotator, client });
   }
 
-  #opened({ items, classes, progress, seq, history, settings, notes }) {
-    Object.assign(this, { classes, progress, history, settings, notes });
+  /** Have a warm-up recorded. */
+  warmedUp(answers) {
+    this.#post({ do: "warmed_up", answers });
+  }
+
+  /** Ask for everything anew; of photos, for the states of those that `stale` names. */
+  async refresh(stale = [...this.confirmed.keys()]) {
+    this.#opened(await this.ask({ do: "open", role: this.role }));
+    await Promise.all(stale.filter((key) => this.confirmed.has(key)).map((key) => this.load(key)));
+    this.on.change();
+  }
+
+  #opened({ items, classes, progress, seq, history, settings, notes, warm_ups: warmUps }) {
+    Object.assign(this, { classes, progress, history, settings, notes, warmUps });
     const told = new Map(items.map((item) => [keyOf(item), item]));
     const known = [...(this.items?.keys() ?? [])].filter((key) => told.has(key)); // keep their places
     const kept = (key) => (alike(this.items?.get(key), told.get(key)) ? this.items : told).get(key);
@@ -126,6 +139,7 @@ export class Desk {
     if (item) this.items.set(key, item);
     this.seq = Math.max(this.seq, seq);
     Object.assign(this, progress && { progress }, history && { history });
+    if (!error && message.do === "warmed_up") this.warmUps += 1;
     if (error) {
       const meant = keyOf({ id: message.photo, again: message.again ?? 0 });
       if (!photo && this.confirmed.has(meant)) this.load(meant).catch(() => {});
@@ -135,21 +149,16 @@ export class Desk {
     }
   }
 
-  /** Hear of other tabs and of the detector. */
+  /** Hear of other tabs, of the detector, and of the label file (`trouble`: why it is behind). */
   async #poll() {
     await this.outbox.adopt();
     this.outbox.pump();
     if (document.hidden) return;
     const { seq, photos, waiting, trouble } = await this.ask({ do: "changes", since: this.heard });
-    if (trouble && trouble !== this.told) this.on.trouble(`The labels file is behind: ${trouble}`);
-    this.told = trouble;
-    const found = waiting !== this.waiting;
-    Object.assign(this, { heard: seq, waiting });
-    if (!photos.length && !found) return;
-    this.#opened(await this.ask({ do: "open", role: this.role }));
-    const stale = photos.map(([id, again]) => keyOf({ id, again }));
-    await Promise.all(stale.filter((key) => this.confirmed.has(key)).map((key) => this.load(key)));
-    this.on.change();
+    this.on.heard();
+    const found = waiting !== this.waiting || trouble !== this.trouble;
+    Object.assign(this, { heard: seq, waiting, trouble });
+    if (photos.length || found) await this.refresh(photos.map(([id, again]) => keyOf({ id, again })));
   }
 }
 

@@ -4,6 +4,7 @@ import { agreementFigures } from "./agreement.js";
 import { count, element } from "./element.js";
 
 const NAME = "groupemo-name";
+const RENEWAL = 3000; // milliseconds
 
 /** Ask who labels; `wrong` says why the last answer would not do. Gives {annotator, role}. */
 export async function askWho(dialog, wrong) {
@@ -32,16 +33,22 @@ export async function askUnfinished(dialog, left) {
   return dialog.returnValue === "complete";
 }
 
-/** Show the figures that the desk gives. */
-export async function showAgreement(dialog, desk) {
+/** Show the figures that the desk gives, renewed while they are shown. */
+export function showAgreement(dialog, desk) {
   const place = dialog.querySelector(".figures");
+  let shown = null;
+  const renew = async () => {
+    const reply = await desk.ask({ do: "agreement" }).catch(({ message }) => ({ message }));
+    const now = JSON.stringify(reply);
+    if (now === shown) return; // what is being read, or has the focus, stays
+    shown = now;
+    place.replaceChildren(...(reply.message ? [reply.message] : agreementFigures(reply)));
+  };
   place.replaceChildren("...");
   dialog.showModal();
-  try {
-    place.replaceChildren(...agreementFigures(await desk.ask({ do: "agreement" })));
-  } catch (error) {
-    place.replaceChildren(error.message);
-  }
+  renew();
+  const timer = setInterval(() => (dialog.isConnected ? renew() : clearInterval(timer)), RENEWAL);
+  dialog.addEventListener("close", () => clearInterval(timer), { once: true });
 }
 
 /** Fill the dialog of keys from their table. */

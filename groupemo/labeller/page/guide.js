@@ -170,6 +170,11 @@ const RULES = [
   ],
 ];
 
+/** What to look for, in words. */
+export function meaning(label) {
+  return [...EXPRESSIONS, ...RULES].find(([name]) => name === label)[1];
+}
+
 /** Fill the guide's dialog: one article a label; `keys` are theirs, by label. */
 export function fillGuide(place, keys) {
   const article = ([label, look, mind]) =>

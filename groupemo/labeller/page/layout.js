@@ -20,13 +20,21 @@ export const LAYOUT = `
   <div class="menu" popover>
     <button type="button" data-do="keys">Keys <kbd>?</kbd></button>
     <button type="button" data-do="agreement">Agreement</button>
+    <button type="button" data-do="import">Take in labels from a file</button>
     <button type="button" data-do="export">Write the labels file now</button>
     <button type="button" data-do="theme"></button>
     <label class="switch"><input type="checkbox" name="letters"> Keys without Ctrl</label>
     <button type="button" data-do="name"></button>
   </div>
 </header>
-<div class="alarm" role="alert" hidden><span></span><button type="button" data-do="calm">Close</button></div>
+<div class="strips">
+  <div class="alarm strip" role="alert" hidden><span></span><button type="button" data-do="calm">Close</button></div>
+  <p class="behind strip" role="alert" hidden></p>
+  <div class="offer strip" role="region" aria-label="Warm-up" hidden>
+    <span>New here? Try yourself on ten sample faces first, and see what others said of them.</span>
+    <span class="choices"><button type="button" class="primary" data-do="warm-up">Warm up</button><button type="button" data-do="decline">Not now</button></span>
+  </div>
+</div>
 <main class="desk">
   <nav class="list" aria-label="Photos" hidden>
     <label class="filter">Show <select></select></label>
@@ -62,6 +70,7 @@ export const LAYOUT = `
         </div>
       </div>
     </div>
+    <p class="repeat" hidden>Shown again: you have labelled these faces before. What you said then is hidden on purpose, to see how far you agree with yourself. Say what you see now.</p>
     <div class="answers-given" hidden></div>
     <div class="tiles" role="group" aria-label="Perceived expression"></div>
     <div class="signs" role="group" aria-label="No expression to give"></div>
@@ -99,8 +108,35 @@ export const LAYOUT = `
 </form></dialog>
 <dialog class="guide" aria-label="Guide"><form method="dialog"><div class="top"><h2>What the labels mean</h2><button>Close</button></div></form>
   <p>Say what the face shows, not what the person may feel: nobody can see that in a photo. Look at the face alone, not at the occasion. Judge by brows, eyes and mouth together; the first look is often the best one.</p>
+  <div class="try"><button type="button" data-do="warm-up">Warm up on ten sample faces</button></div>
   <div class="meanings"></div>
   <p class="quiet">Numbers are action units of the Facial Action Coding System.</p>
+</dialog>
+<dialog class="warm-up" aria-label="Warm-up"><form method="dialog"><div class="top"><h2>Warm-up</h2><button>Close</button></div></form>
+  <div class="trial" tabindex="-1">
+    <canvas width="384" height="384" role="img"></canvas>
+    <div class="saying">
+      <h3 class="place"></h3>
+      <p class="quiet">What does the face seem to show? Nothing you say here is a label.</p>
+      <div class="tiles" role="group" aria-label="Perceived expression"></div>
+      <div class="verdict" role="status"></div>
+      <button type="button" class="next primary" hidden>Next <kbd aria-hidden="true">Enter</kbd></button>
+    </div>
+  </div>
+  <div class="result" hidden>
+    <p class="score" role="status"></p>
+    <p>The labels are what a few people saw, and these were easy faces. Where you differed, the guide may help; where you still see it your way, say so when you label.</p>
+    <form method="dialog" class="choices"><button class="primary">Label</button><button type="button" class="again">Ten more</button></form>
+  </div>
+</dialog>
+<dialog class="import" aria-label="Take in labels"><form method="dialog"><div class="top"><h2>Take in labels</h2><button>Close</button></div></form>
+  <form class="files">
+    <p>What a file says of a photo takes the place of what you have said of it; what others said here stays. Ctrl+Z takes an import back.</p>
+    <label>Files <input type="file" name="file" accept=".csv,.json,.xml" multiple required></label>
+    <label>Format <select name="format"></select></label>
+    <div class="choices"><button class="primary">Take in</button></div>
+    <div class="told" role="status"></div>
+  </form>
 </dialog>
 <dialog class="keys" aria-label="Keys"><form method="dialog"><div class="top"><h2>Keys</h2><button>Close</button></div></form><div class="tables"></div></dialog>
 <dialog class="agreement" aria-label="Agreement"><form method="dialog"><div class="top"><h2>Agreement</h2><button>Close</button></div></form><div class="figures"></div></dialog>

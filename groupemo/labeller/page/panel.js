@@ -2,8 +2,8 @@
 
 import { CloseUp } from "./closeup.js";
 import { element } from "./element.js";
-import { drawing } from "./guide.js";
 import { CONFIDENCES, isExpression, nameOf, told } from "./labels.js";
+import { labelTile } from "./tile.js";
 
 const POINTS = 10; // a slider's end
 
@@ -20,21 +20,7 @@ export class Panel {
   offer(labels, classes) {
     const press = (label) => () =>
       this.seconding && isExpression(label) ? this.on.second(label) : this.on.give(label);
-    const tile = ([label, key]) =>
-      element(
-        "button",
-        {
-          type: "button",
-          className: "tile",
-          dataset: { label },
-          onclick: press(label),
-          "aria-keyshortcuts": key,
-        },
-        drawing(label),
-        element("span", {}, nameOf(label)),
-        element("kbd", { "aria-hidden": "true" }, key),
-      );
-    this.tiles = labels.map(tile);
+    this.tiles = labels.map(([label, key]) => labelTile(label, key, press(label)));
     this.find(".tiles").replaceChildren(
       ...this.tiles.filter(({ dataset }) => isExpression(dataset.label)),
     );
@@ -77,10 +63,16 @@ export class Panel {
       button.setAttribute("aria-pressed", answer?.confidence === index + 1),
     );
     this.find(".second").setAttribute("aria-pressed", this.seconding);
+    this.find(".repeat").hidden = !item.again;
     this.#answers(adjudicates ? (face?.answers ?? {}) : null);
     this.#guess(guess);
     this.#votes(face);
     this.#complete(state);
+  }
+
+  /** Fetch the enlarged face again if it did not come. */
+  again() {
+    this.closeUp.again();
   }
 
   /** Choose whether the next label pressed is the second choice. */

@@ -4,10 +4,10 @@ const FACE_SIDE = 384;
 const PHOTO_SIDE = 2048;
 const ROOM = { photos: 5, faces: 80 };
 
-/** Remembers what was made last; a failure is not remembered. */
+/** Remembers what was made last; a failure is not remembered, and `onfail(error)` hears of it. */
 class Shelf {
-  constructor(room) {
-    this.room = room;
+  constructor(room, onfail) {
+    Object.assign(this, { room, onfail });
     this.kept = new Map();
   }
 
@@ -22,7 +22,10 @@ class Shelf {
     const entry = { bitmap: null, promise: make() };
     entry.promise.then(
       (bitmap) => (entry.bitmap = bitmap),
-      () => this.kept.delete(key),
+      (error) => {
+        this.kept.delete(key);
+        this.onfail(error);
+      },
     );
     while (this.kept.size >= this.room) this.kept.delete(this.kept.keys().next().value);
     return entry;
@@ -32,8 +35,10 @@ class Shelf {
 export class Pictures {
   constructor(transport) {
     this.transport = transport;
-    this.photos = new Shelf(ROOM.photos);
-    this.faces = new Shelf(ROOM.faces);
+    this.lost = false; // whether a picture did not come that would, if it were asked for again
+    const onfail = ({ refused }) => (this.lost ||= !refused);
+    this.photos = new Shelf(ROOM.photos, onfail);
+    this.faces = new Shelf(ROOM.faces, onfail);
   }
 
   /** {bitmap (null until it is here), promise} of a photo, `side` a power of two. */

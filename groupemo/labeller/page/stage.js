@@ -62,7 +62,7 @@ export class Stage {
     this.draw(false);
     this.#fill(null);
     this.fit();
-    await this.#paint();
+    await this.paint();
   }
 
   /**
@@ -188,11 +188,11 @@ export class Stage {
 
   /** Paint again; a failure was told when the photo was opened. */
   #repaint() {
-    this.#paint().catch(() => {});
+    this.paint().catch(() => {});
   }
 
-  /** Draw the picture, sharp enough for the present zoom. */
-  async #paint() {
+  /** Draw the picture, sharp enough for the present zoom; throws where it cannot be had. */
+  async paint() {
     const { item } = this;
     if (!item) return;
     const scale = Math.max(this.view.scale, fit(this.photo, this.size).scale) * devicePixelRatio;

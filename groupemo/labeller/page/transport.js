@@ -1,6 +1,6 @@
 // The only module that knows HTTP. Another transport needs the same three functions: `send`, which
 // gives the desk's reply to a message, `picture` and `face`, which give an ImageBitmap. They throw
-// where there is no reply; the same may be asked again.
+// where there is no reply; the same may be asked again, unless the error says that it was `refused`.
 
 const PATIENCE = 30_000; // milliseconds
 const OUTDATED =
@@ -28,7 +28,7 @@ export async function send(message) {
 
 async function bitmap(path) {
   const response = await ask(path);
-  if (!response.ok) throw new Error((await response.json()).error);
+  if (!response.ok) throw Object.assign(new Error((await response.json()).error), { refused: true });
   return createImageBitmap(await response.blob());
 }
 

@@ -63,7 +63,7 @@ function transportOver(model) {
 
   async function bitmap(request) {
     const { reply, picture } = await ask(request, LONG);
-    if (reply.error) throw new Error(reply.error);
+    if (reply.error) throw Object.assign(new Error(reply.error), { refused: true });
     return createImageBitmap(new Blob([picture], { type: "image/jpeg" }));
   }
 
