@@ -163,6 +163,28 @@ def test_a_full_disk_is_an_error_and_loses_nothing(journal):
     assert write(journal, entry(2, large)) == [2]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="open files cannot be deleted")
+@pytest.mark.parametrize("ending", ["", "-wal", "-shm"])
+@pytest.mark.parametrize("how", ["deleted", "replaced"])
+def test_nothing_is_said_to_be_saved_in_a_journal_that_is_gone(path, journal, ending, how):
+    write(journal, entry(1))
+    file = path.with_name(path.name + ending)
+    file.rename(path.with_name("away"))
+    if how == "replaced":
+        file.write_bytes(path.with_name("away").read_bytes())
+    with pytest.raises(OutputError, match=r"labels\.csv\.journal: .* deleted, moved or replaced"):
+        write(journal, entry(2))
+    path.with_name("away").rename(file)
+    assert write(journal, entry(3)) == [2]
+
+
+def test_a_journal_may_stand_behind_a_link(tmp_path, path):
+    path.symlink_to(tmp_path / "elsewhere.journal")
+    journal = Journal(path)
+    write(journal, entry(1))
+    journal.close()
+
+
 @pytest.mark.parametrize("path", ["/proc/labels.csv.journal", "/dev/null/labels.csv.journal", "/"])
 def test_a_place_that_cannot_be_written(path):
     with pytest.raises(OutputError, match=f"^{path}: cannot be written: .*--labels FILE"):

@@ -13,6 +13,7 @@ and the checksums of the label files written or read.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -151,6 +152,7 @@ class Journal:
             )
             try:
                 self._prepare()
+                self._opened = self._files_there()
             except BaseException:
                 self._database.close()
                 raise
@@ -236,8 +238,26 @@ class Journal:
                     self._database.execute("ROLLBACK")
                 raise
 
+    def _files_there(self) -> list[tuple[int, int] | None]:
+        """Return what tells the journal's files from others that have their names later."""
+        place = os.path.realpath(self.path)
+        return [_identity(place + ending) for ending in ("", "-wal", "-shm")]
+
     def append(self, entry: Entry) -> int:
-        """Append an action, in a transaction; return its number."""
+        """Append an action, in a transaction; return its number.
+
+        Raises
+        ------
+        OutputError
+            If the journal was deleted, moved or replaced since it was opened. SQLite looks at that
+            itself, but not in WAL mode: it would go on writing where nobody finds it again.
+        """
+        if self._files_there() != self._opened:
+            raise OutputError(
+                f"{self.path}: nothing more can be saved here, for the journal, or its -wal or -shm"
+                " file, was deleted, moved or replaced: put it back, or stop and start again; the"
+                " labels so far are in the CSV file"
+            )
         body = _json(to_json(entry.action))
         kind = type(entry.action).__name__.lower()
         place = (entry.id, entry.annotator, entry.again, entry.photo, entry.client, entry.at)
@@ -359,6 +379,14 @@ class Journal:
             " files -wal and -shm beside it, and start again: the labels written to the CSV file"
             " are read back from there"
         )
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        about = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return about.st_dev, about.st_ino
 
 
 def _entry(
