@@ -118,18 +118,18 @@ def labelling(request, photos, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def used_page(browser):
-    """Return a page for one test after the other: to begin a new one takes a second."""
+def used(browser):
+    """Return a context whose page serves one test after the other: a new one takes a second."""
     with browser.new_context() as context:
         context.set_default_timeout(10_000)
-        yield context.new_page()
+        yield context
 
 
 @pytest.fixture
-def window(browser, used_page, labelling):
+def window(browser, used, labelling):
     """Open windows on the labeller; nothing may end up in the console or go elsewhere."""
-    faults, faces, contexts, heard = [], set(), [used_page.context], []
-    free = [used_page]
+    faults, faces, contexts, heard = [], set(), [], []
+    free = used.pages or [used.new_page()]
 
     def opened(width=1440, height=900, scheme="light", **options):
         if free and not options:
@@ -172,11 +172,11 @@ def window(browser, used_page, labelling):
     yield page_in
     for page, event, listener in heard:
         page.remove_listener(event, listener)
-    for context in contexts[1:]:
+    for context in contexts:
         context.close()
-    for page in contexts[0].pages:
-        page.goto("about:blank") if page is used_page else page.close()
-    contexts[0].unroute_all()
+    for number, page in enumerate(used.pages):
+        page.close() if number else page.goto("about:blank")
+    used.unroute_all()
     assert [one for one in faults if not any(text in one for text in page_in.expected)] == []
 
 
