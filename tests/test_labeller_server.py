@@ -420,6 +420,8 @@ def test_a_port_that_is_taken_or_is_none(tmp_path):
         taken = one.getsockname()[1]
         with pytest.raises(OptionError, match=rf"port {taken}: .*in use.*: give another"):
             serving.listen(tmp_path, taken)
+        with pytest.raises(OptionError, match="give another"):
+            serving.label(tmp_path / "nonesuch", port=taken, notebook=False)  # first of all
     with pytest.raises(OptionError, match="port 99999: not a number from 1 to 65535"):
         serving.listen(tmp_path, 99_999)
 

@@ -96,6 +96,8 @@ def label(
     """
     if _in_notebook() if notebook is None else notebook:
         return _in_widget(photos, annotator, options)
+    if port is not None:
+        listen(Path(), port).close()  # refused before anything is made
     with Desk(photos, annotator=annotator, **options) as desk:
         serve(desk, port=port, annotator=annotator, open_browser=open_browser)
         labels = desk.said()
