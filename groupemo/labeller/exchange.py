@@ -26,7 +26,7 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from groupemo.emotions import CONTEMPT, EMOTIONS
 from groupemo.errors import LabelError, OptionError
@@ -48,8 +48,6 @@ from groupemo.labeller.state import Face
 from groupemo.labels import CODES, NOT_SETTLED, UNSURE, LabelledFaces, Labels, label_word
 
 __all__ = ["Imported", "LabelFile", "PhotoAnswers", "from_labels", "read_file", "to_labels"]
-
-T = TypeVar("T")
 
 FILE_KINDS: Mapping[str, str] = {
     "csv": ".csv",
@@ -300,8 +298,7 @@ class _Answers:
         if finishers is None:
             answers.finished = {*answers.said, *answers.notes}
         else:
-            names = _json("finished_by", finishers, list)
-            answers.finished = {str(who) or own for who in names}
+            answers.finished = {who or own for who in _names("finished_by", finishers)}
         return answers
 
     def add_row(self, faces: LabelledFaces, row: int, cells: dict[str, str], who: str) -> None:
@@ -334,14 +331,15 @@ class _Answers:
         self.settled.append((by, Adjudicate(box, answer or label_word(label))))
 
 
-def _json(column: str, text: str, kind: type[T]) -> T:
+def _names(column: str, text: str) -> list[str]:
+    """Return the names in a JSON list."""
     try:
-        value = json.loads(text)
+        names = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise LabelError(f"{column}: {text!r:.60} is no JSON: {error}") from error
-    if not isinstance(value, kind):
-        raise LabelError(f"{column}: {text!r:.60}: expected a JSON {kind.__name__}")
-    return value
+    if not isinstance(names, list):
+        raise LabelError(f"{column}: {text!r:.60}: expected a JSON list")
+    return list(map(str, names))
 
 
 def _said(box: Box, answer: object) -> Said:
