@@ -25,6 +25,7 @@ from groupemo.labels import (
     label_word,
     parse_label,
 )
+from groupemo.metrics.agreement import agreement
 
 ANGRY, HAPPY, SAD, NEUTRAL = (EMOTIONS.index(word) for word in ("angry", "happy", "sad", "neutral"))
 HEADER = "image,x,y,w,h,emotion"
@@ -450,12 +451,20 @@ def test_sample_labels_are_complete_and_tied_to_their_photos(samples):
         assert ious.max(initial=0) < 0.5, "one face labelled twice?"
 
 
-def test_sample_labels_are_those_the_readme_counts(samples):
+def test_the_readme_says_what_is_in_the_label_files():
     text = (ROOT / "labels" / "README.md").read_text()
-    words = [label_word(label) for faces in samples.values() for label in faces.labels]
+    words = {}
+    for name in ("samples.csv", "wider_groups.csv"):
+        labels = load_labels(ROOT / "labels" / name)
+        words[name] = [label_word(label) for faces in labels.values() for label in faces.labels]
+        assert f"| `{name}` | {len(labels)} | {len(words[name])} |" in text
+        told = agreement(labels)
+        pair = tuple(map(told.annotators.index, "AB"))
+        numbers = f"{told.shared[pair]} | {told.kappa[pair]:.2f} | {told.alpha:.2f}"
+        assert f"| `{name}` | {numbers} |" in text
     for word in (*EMOTIONS, "unsure", "ignore"):
-        assert f"| {word} | {words.count(word)} |" in text
-    assert f"{len(samples)} photos,\n{len(words)} boxes" in text
+        counts = " | ".join(str(each.count(word)) for each in words.values())
+        assert f"| {word} | {counts} |" in text
 
 
 def test_every_sample_photo_is_labelled(samples):
@@ -464,12 +473,17 @@ def test_every_sample_photo_is_labelled(samples):
 
 
 @pytest.mark.data
-def test_sample_labels_fit_their_photos(samples, shared_data):
-    found = {name: shared_data / "photos" / name for name in samples}
+@pytest.mark.parametrize(
+    ("file", "folder", "n"),
+    [("samples.csv", "photos", 11), ("wider_groups.csv", "wider_groups/photos", 60)],
+)
+def test_label_files_fit_their_photos(shared_data, file, folder, n):
+    labels = load_labels(ROOT / "labels" / file)
+    found = {name: shared_data / folder / name for name in labels}
     found = {name: path for name, path in found.items() if path.is_file()}
-    assert len(found) == 11
+    assert len(found) == n
     for name, path in found.items():
-        assert hashlib.sha256(path.read_bytes()).hexdigest() == samples.sha256[name]
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == labels.sha256[name]
         with Image.open(path) as picture:
-            inside = samples[name].check_inside(*picture.size, name)
-        np.testing.assert_array_equal(inside.boxes, samples[name].boxes)
+            inside = labels[name].check_inside(*picture.size, name)
+        np.testing.assert_array_equal(inside.boxes, labels[name].boxes)
