@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from backends import label_file
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
 import groupemo
@@ -23,7 +24,7 @@ from groupemo.files import write_atomically
 from groupemo.scores import Scores
 
 ROOT = Path(__file__).resolve().parent.parent
-SETS = {"group_emotion_real9": 0.3, "collages": 0.5}
+SETS = {"group_emotion_real9": 0.3, "collages": 0.5, "wider_groups": 0.5}
 """Folder -> least IoU: boxes of the first are drawn wider than a detector's."""
 
 
@@ -70,7 +71,7 @@ def _answers(scores: Scores) -> tuple[np.ndarray, list[int]]:
 def table(folder: Path, min_iou: float) -> str:
     """Return one data set's table in Markdown."""
     evaluation = groupemo.evaluate(
-        folder / "photos", folder / "labels.csv", detectors=DEMO_DETECTORS,
+        folder / "photos", label_file(folder), detectors=DEMO_DETECTORS,
         backends=DEMO_BACKENDS, min_iou=min_iou,
     )  # fmt: skip
     lines = [

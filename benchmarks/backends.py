@@ -42,7 +42,7 @@ WHOLE = [[0, 0, SIDE, SIDE]]
 SHOWN = ("groupemo", "fer", "deepface")
 """Backends, where none is named."""
 
-PHOTOS = {"collages": 0.5, "group_emotion_real9": 0.3}
+PHOTOS = {"collages": 0.5, "group_emotion_real9": 0.3, "wider_groups": 0.5}
 """Folder -> least IoU."""
 FIGURES_SHOWN = {
     "accuracy": "matched_accuracy",
@@ -60,9 +60,10 @@ NOTES = """Perceived expressions. [low, high]: 95 % intervals.
   seven classes. Intervals are over faces.
 - *FER2013's own labels*: the same sheet, all faces not leaked; these labels agree with the FER+
   majority on about 62 % of the faces.
-- *collages* (coarse labels of gray web faces: angry, sad, fear, happy, neutral) and
-  *group_emotion_real9*: the labelled boxes, cropped as each backend crops. Intervals are over
-  photos.
+- *collages* (coarse labels of gray web faces: angry, sad, fear, happy, neutral),
+  *group_emotion_real9* and *wider_groups* (our own labels, by two passes of a vision-language
+  model: labels/README.md): the labelled boxes, cropped as each backend crops. Intervals are
+  over photos.
 - *UAR*: mean recall of the classes that occur. *Cross-entropy* and *log-loss* in nats. *ECE*: 15
   bins.
 - *ms a face*: resizing and net, one thread. *MB*: the model files.
@@ -197,9 +198,15 @@ def on_cells(folder: Path, backends: list[Loaded]) -> dict[str, list[tuple[Score
 def scores_on_photos(folder: Path, min_iou: float, specs: Sequence[str]) -> tuple[Scores, ...]:
     """Return each backend's scores on the labelled boxes of a folder of photos."""
     return groupemo.evaluate(
-        folder / "photos", folder / "labels.csv", detectors=[LABELLED], backends=specs,
+        folder / "photos", label_file(folder), detectors=[LABELLED], backends=specs,
         min_iou=min_iou,
     ).scores  # fmt: skip
+
+
+def label_file(folder: Path) -> Path:
+    """Return the labels that came with the photos of a folder, or else our own."""
+    published = folder / "labels.csv"
+    return published if published.is_file() else ROOT / "labels" / f"{folder.name}.csv"
 
 
 def cell_rows(judged: list[tuple[Scores, float]], backends: list[Loaded]) -> list[dict[str, str]]:
