@@ -97,24 +97,40 @@ class Labelling:
         assert "error" not in done, done
 
 
-@pytest.fixture
-def labelling(request, photos, tmp_path):
-    """Return a desk that is served to pages; a test may give it further options."""
-    from groupemo.labeller.server import make_app
+class Site:
+    """A server, and the application it serves at the moment."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.app = None
+
+    async def __call__(self, scope, receive, send):
+        await self.app(scope, receive, send)
+
+
+@pytest.fixture(scope="module")
+def site():
     from groupemo.labeller.serving import Server
 
-    listener = socket.create_server(("127.0.0.1", 0))
-    port = listener.getsockname()[1]
+    site = Site()
+    server = Server(site)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [site.listener]})
+    thread.start()
+    yield site
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def labelling(request, site, photos, tmp_path):
+    """Return a desk that is served to pages; a test may give it further options."""
+    from groupemo.labeller.server import make_app
+
     options = {"detector": find_faces, "backends": [Guesser()], **getattr(request, "param", {})}
-    with listener, Desk(photos, labels=tmp_path / "labels.csv", **options) as desk:
-        server = Server(make_app(desk, "token", port))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            yield Labelling(desk, f"http://127.0.0.1:{port}/#token")
-        finally:
-            server.should_exit = True
-            thread.join()
+    with Desk(photos, labels=tmp_path / "labels.csv", **options) as desk:
+        site.app = make_app(desk, "token", site.port)
+        yield Labelling(desk, f"http://127.0.0.1:{site.port}/#token")
 
 
 @pytest.fixture(scope="module")
@@ -174,9 +190,13 @@ def window(browser, used, labelling):
         page.remove_listener(event, listener)
     for context in contexts:
         context.close()
-    for number, page in enumerate(used.pages):
-        page.close() if number else page.goto("about:blank")
     used.unroute_all()
+    for page in used.pages[1:]:
+        page.close()
+    for page in used.pages:
+        if page.url.startswith("http"):
+            page.evaluate("localStorage.clear(); sessionStorage.clear()")
+            page.goto("about:blank")
     assert [one for one in faults if not any(text in one for text in page_in.expected)] == []
 
 
@@ -298,7 +318,9 @@ def test_boxes_are_drawn_moved_resized_deleted_and_all_of_it_undone(window, labe
 
 
 def boxes(page):
-    return [number for place in range(13) for number in box_of(page, place)]
+    sides = "({ left, top, width, height }) => [left, top, width, height]"
+    found = f"(boxes) => boxes.map((box) => box.getBoundingClientRect()).flatMap({sides})"
+    return page.locator(".box").evaluate_all(found)
 
 
 def drag(page, start, end):
@@ -778,6 +800,7 @@ def test_a_warm_up_may_be_declined_broken_off_and_repeated(samples, window, labe
     assert [one.label for one in warm_up.action.answers] == ["angry", "disgust"]
 
 
+@pytest.mark.slow
 def test_there_is_no_warm_up_without_sample_faces(window):
     page = window()
     assert page.locator(".offer").is_hidden()
@@ -801,6 +824,7 @@ def take_in(page, *files):
     return page.locator(".told").text_content()
 
 
+@pytest.mark.slow
 def test_labels_are_taken_in_from_files(window, labelling):
     page = window()
     page.get_by_role("button", name="More").click()
@@ -858,10 +882,11 @@ def test_an_adjudicator_hears_what_others_say_meanwhile(window, labelling):
     labelling.say(0, "p11", "happy", "AB")
     page = window(name="JD", role="adjudicator")
     quickly(page)
-    assert page.locator(".progress-text").text_content() == "0 of 0 disagreements settled"
+    page.wait_for_selector(".progress-text:text('0 of 0 disagreements settled')")
     labelling.say(0, "p11", "sad", "CD")
     page.wait_for_selector(".progress-text:text('0 of 1 disagreement settled')")
-    assert page.locator(".answers-given li").all_text_contents() == ["ABhappy", "CDsad"]
+    answers = page.locator(".answers-given li")
+    wait_for(page, lambda: answers.all_text_contents() == ["ABhappy", "CDsad"])
     page.get_by_role("button", name="More").click()
     assert page.get_by_role("button", name="Take in labels").is_hidden()
     page.get_by_role("button", name="Agreement").click()
