@@ -51,7 +51,7 @@ def test_every_option_reaches_the_desk(photos, monkeypatch):
     monkeypatch.setattr(serving, "label", lambda photos, **options: seen.update(options))
     assert run(photos).exit_code == 0
     desk = set(inspect.signature(Desk).parameters) - {"photos"}
-    assert set(seen) == desk | {"port", "open_browser"}
+    assert set(seen) == desk | {"port", "open_browser", "notebook"}
 
 
 def test_labels_are_taken_in_and_written_again(photos, served, tmp_path):

@@ -249,6 +249,17 @@ def test_undo_of_what_another_tab_did_unknown_to_this_one_is_a_conflict(desk, ta
     assert "seq" in other.step("undo", seen=refused["seq"])
 
 
+def test_what_another_tab_has_undone_is_not_undone_once_more(desk, tab):
+    other = Tab(desk)
+    tab.label("p0", "happy")
+    seen = tab.label("p1", "sad")["seq"]
+    other.step("undo", seen=seen)
+    refused = tab.step("undo", seen=seen)  # meant the same
+    assert refused["kind"] == "conflict"
+    assert labels_of(refused["photo"]) == {"p0": "happy", "p1": None, "p2": None}
+    assert "seq" in tab.step("undo", seen=refused["seq"])
+
+
 @pytest.mark.parametrize("same_process", [True, False])
 def test_two_annotators_at_once_lose_and_mix_nothing(start, desk, tab, same_process):
     desks = {"AB": desk, "CD": desk if same_process else start()}
@@ -397,6 +408,16 @@ def test_disagreements_are_settled_under_a_name_that_labels_nothing(start, desk,
     assert Tab(again, "Z").ask("disagreements")["faces"]
 
 
+@pytest.mark.parametrize("box", [[-50, -50, -10, -10], [0, 0, 1e6, 1e6], [2, 15, 12, 19]])
+def test_where_nobody_has_a_face_there_is_nothing_to_settle(desk, tab, box):
+    tab.finish()
+    judge = Tab(desk, "Z")
+    judge.open(role="adjudicator")
+    reply = judge.step("adjudicate", photo=desk.order[0], box=box, label="happy")
+    assert (reply["kind"], reply["error"][:31]) == ("unknown", "there is no face there any more")
+    assert len(load_labels(desk.export())["0.png"]) == 3
+
+
 def test_a_settled_face_deleted_from_the_file_by_hand_is_open_again(start, desk, tab):
     tab.finish()
     Tab(desk, "CD").finish(words=["happy", "fear", "neutral"])
@@ -528,6 +549,18 @@ def test_labels_that_were_there_first_are_taken_in_once(start, folder):
     assert labels.written["0.png"].extra["note"] == ("grin",)
     seq = desk._records.ledger.seq
     assert start()._records.ledger.seq == seq
+
+
+def test_labels_that_name_nobody_are_told_of_and_can_be_had(start, folder):
+    file = folder / "labels.csv"
+    file.write_text("image,x,y,w,h,emotion\n0.png,2,2,10,12,sad\n")
+    with start() as desk:
+        [note] = Tab(desk).open()["notes"]
+    assert f"--import {file}" in note
+    with start(take_in=file, annotator="AB") as desk:
+        tab = Tab(desk)
+        assert tab.open()["notes"] == []
+        assert labels_of(tab.state()) == {"i2-0": "sad"}
 
 
 def test_what_an_annotator_imports_leaves_others_alone(desk, tab):
@@ -727,6 +760,20 @@ def test_photos_are_known_by_their_content(start, folder, desk, tab):
     assert list(load_labels(again.export())) == ["copy.png"]
 
 
+def test_a_notebook_may_change_its_folder(start, folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    desk = start(folder.name)
+    tab = Tab(desk)
+    assert labels_of(tab.state())
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    tab.label("p0", "happy")
+    assert desk.export() == folder / "labels.csv"
+    assert desk.photos[desk.order[0]].load()
+    assert not list(elsewhere.iterdir())
+
+
 def test_links_out_of_the_folder_are_left_out(start, folder, tmp_path):
     draw(tmp_path / "secret.png", 200)
     (folder / "link.png").symlink_to(tmp_path / "secret.png")
@@ -795,6 +842,14 @@ def test_a_message_that_is_wrong_is_answered_and_changes_nothing(desk, tab, mess
     assert (reply["kind"], bool(reply["error"])) == (kind, True)
     assert tab.state() == before
     assert "error" not in desk.handle(right)
+
+
+@pytest.mark.parametrize("name", ["José", "محمد", "می\u200cنو", "👩\u200d🌾", "__proto__", "=1+1"])
+def test_names_may_be_of_any_letters(desk, tab, name):
+    other = Tab(desk, name)
+    other.label("p0", "happy")
+    assert load_labels(desk.export()).annotators == (name,)
+    assert labels_of(other.state())["p0"] == "happy"
 
 
 def test_a_deleted_face_stays_deleted_and_its_id_is_not_used_again(tab):

@@ -379,6 +379,7 @@ def test_a_box_is_kept_to_a_tenth_of_a_pixel_and_inside_the_photo():
     for box in ((0.0, 0.0, 20.1, 5.0), (-0.1, 0.0, 5.0, 5.0), (0.0, 3.0, 5.0, 10.2)):
         with pytest.raises(LabelError, match="leaves the photo, which has 20 x 10 pixels"):
             within(Move("p0", box), 20, 10)
+    assert within(Add("daaaa", (0.3, 0.8, 2.3, 2.8)), 20, 10)  # 2.3 - 0.3 is below 2 in binary
     with pytest.raises(LabelError, match="under 2 pixels"):
         within(Move("p0", (1.0, 1.0, 2.9, 9.0)), 20, 10)
 

@@ -296,7 +296,7 @@ def within(action: Action, width: int, height: int) -> Action:
         raise LabelError(
             f"box: {[x1, y1, x2, y2]} leaves the photo, which has {width} x {height} pixels"
         )
-    if min(x2 - x1, y2 - y1) < LEAST_SIDE:
+    if round(min(x2 - x1, y2 - y1), 1) < LEAST_SIDE:
         raise LabelError(f"box: {[x1, y1, x2, y2]} is under {LEAST_SIDE:g} pixels a side")
     return replace(action, box=(x1, y1, x2, y2))
 

@@ -56,6 +56,8 @@ def id_of(sha256: str, name: str) -> str:
 def photos_inside(photos: Any) -> tuple[list[Photo], list[Photo]]:
     """Return the photos to label, and those that links in a folder lead to, outside of it.
 
+    Their paths are from the root, so that a notebook may change its folder.
+
     Parameters
     ----------
     photos : folder, glob, path or list of these
@@ -66,7 +68,10 @@ def photos_inside(photos: Any) -> tuple[list[Photo], list[Photo]]:
     PhotoError
         If there is none.
     """
-    found = find_photos(photos)
+    found = [
+        replace(photo, source=photo.path.absolute()) if photo.path else photo
+        for photo in find_photos(photos)
+    ]
     if not isinstance(photos, str | Path) or not os.path.isdir(os.path.expanduser(photos)):
         return found, []
     folder = Path(photos).expanduser().resolve()

@@ -82,7 +82,8 @@ action is on the disk.
 `seen` is the `seq` of the last PhotoState that this tab has of this photo. If another tab of the
 same annotator has changed the same face since (for `complete`: anything on the photo), the
 reply is a conflict. Several actions may be sent with the same `seen`: a tab has no conflict with
-itself. For undo and redo it is the highest `seq` this tab knows.
+itself. For undo and redo it is the highest `seq` this tab knows: what another tab has undone
+since is not undone once more.
 
 In the repeat (`again` 1) the faces are those of the first pass, without labels; `label` and
 `complete` are the kinds there are. Photos come up for it at `open`, when they are complete by then.
@@ -123,6 +124,7 @@ from pathlib import Path
 from threading import Condition
 from typing import Any, TypeAlias
 
+from groupemo.boxes import iou_matrix
 from groupemo.emotions import EMOTIONS
 from groupemo.errors import GroupemoError, OptionError, OutputError
 from groupemo.images import Photo
@@ -131,6 +133,7 @@ from groupemo.labeller.actions import (
     WARM_UP_FACES,
     Action,
     Add,
+    Adjudicate,
     Adjudicator,
     Complete,
     Guess,
@@ -152,6 +155,7 @@ from groupemo.labeller.ordering import draw_repeats, order_photos, uncertainty
 from groupemo.labeller.proposals import Proposer
 from groupemo.labeller.records import Records
 from groupemo.labeller.saving import Later
+from groupemo.labeller.state import SAME_FACE, History
 from groupemo.labeller.views import AdjudicatorView, AnnotatorView, View
 from groupemo.labeller.warmup import SampleFaces
 from groupemo.labels import Labels
@@ -164,6 +168,9 @@ PATIENCE = 2.0
 
 _ENVELOPE = {"do", "annotator", "client", "id", "photo", "again", "seen", "kind"}
 """Fields of a message that are no field of the action it holds."""
+
+_JOINERS = dict.fromkeys((0x200C, 0x200D))
+"""Characters that show nothing and belong to names all the same: in Persian, Sinhala, emoji."""
 
 Reply: TypeAlias = dict[str, Any]
 Message: TypeAlias = Mapping[str, Any]
@@ -210,7 +217,7 @@ class Desk:
     Attributes
     ----------
     labels : Path
-        The label file.
+        The label file; from the root, so that a notebook may change its folder.
     photos : mapping of str to Photo
         By id, in the order of their names.
     pictured : mapping of str to Photo
@@ -250,14 +257,15 @@ class Desk:
         order_photos((), order, seed=seed, uncertain={})
         finder = DETECTORS.load(detector)
         readers = [BACKENDS.load(each) for each in backends]
-        self.labels = Path(labels) if labels is not None else _label_file(photos)
+        file = Path(labels).expanduser() if labels is not None else _label_file(photos)
+        self.labels = file.absolute()
         self._settings: Reply = {
             "detector": finder.label,
             "backends": [each.label for each in readers],
             "order": order,
             "seed": seed,
             "repeat": repeat,
-            "labels": str(self.labels.absolute()),
+            "labels": str(self.labels),
             "blind": True,
         }
         self._keys = {each.key for each in readers}
@@ -433,29 +441,29 @@ class Desk:
         )
 
     def _undo(self, who: str, message: Message) -> Reply:
-        history = self._records.ledger.history(who)
-        return self._step(who, message, Undo, lambda: history.next_undo)
+        return self._step(who, message, Undo, lambda history: history.next_undo)
 
     def _redo(self, who: str, message: Message) -> Reply:
-        history = self._records.ledger.history(who)
-        return self._step(who, message, Redo, lambda: history.next_redo)
+        return self._step(who, message, Redo, lambda history: history.next_redo)
 
     def _step(
         self,
         who: str,
         message: Message,
         kind: type[Undo | Redo],
-        next_step: Callable[[], Entry | None],
+        next_step: Callable[[History], Entry | None],
     ) -> Reply:
+        history = self._records.ledger.history(who)
         seen = _seq(message, "seen") if message.get("seen") is not None else None
 
         def aimed(entry: Entry) -> Entry:
             """Return the entry with the step that is next."""
-            target = next_step()
+            target = next_step(history)
             if target is None:
                 raise _Nothing
-            if seen is not None and target.seq > seen and target.client != entry.client:
-                raise self._conflict(target)
+            for other in (history.latest, target):
+                if seen is not None and other and other.seq > seen and other.client != entry.client:
+                    raise self._conflict(other)
             return replace(entry, photo=target.photo, again=target.again, action=kind(target.seq))
 
         try:
@@ -518,7 +526,16 @@ class Desk:
         self._adjudicator_view(who)
         body = {name: message[name] for name in ("box", "label") if name in message}
         entry = _entry(who, message, self._photo_of(message), parse("adjudicate", body))
-        return self._record(entry, lambda entry: entry)
+        return self._record(entry, self._settling)
+
+    def _settling(self, entry: Entry) -> Entry:
+        """Return an adjudicator's entry if there is a face where it settles one; refuse it else."""
+        assert isinstance(entry.action, Adjudicate)
+        faces = self._records.consensus(entry.photo).faces
+        boxes = [face.box for face in faces]
+        if not boxes or iou_matrix([entry.action.box], boxes).max() < SAME_FACE:
+            raise _Refusal("there is no face there any more, or never was: look again", "unknown")
+        return entry
 
     def _export(self, who: str, message: Message) -> Reply:
         path, labels = self._records.export()
@@ -637,12 +654,19 @@ class Desk:
         )
 
     def _notes(self) -> list[str]:
-        outdated = self._records.outdated()
+        outdated, ledger = self._records.outdated(), self._records.ledger
         changed = (
             f"{outdated} labelled photos have changed since: what was said of the former pictures"
             f" is in the journal, and not in {self.labels.name}"
         )
-        return [*self._records.album.notes, *self._failures, *([changed] if outdated else [])]
+        nameless = (
+            f"there are labels in {self.labels.name} that name no annotator, so nobody is shown"
+            f" them: to make them yours, start again with --import {self.labels} --annotator and"
+            " your name"
+        )
+        nobodys = any(ledger.sheet("", photo).labelled for photo in ledger.photos())
+        told = [*([changed] if outdated else []), *([nameless] if nobodys else [])]
+        return [*self._records.album.notes, *self._failures, *told]
 
     def _on_look(self, photo: str, failure: str) -> None:
         """Take in what the detector found; if it failed, faces can still be drawn."""
@@ -704,7 +728,7 @@ def _annotator(message: Message) -> str:
     name = message.get("annotator")
     if not isinstance(name, str) or not 1 <= len(name) <= 40 or name != name.strip():
         raise _Refusal(f"annotator: {name!r:.60}: expected a name of 1 to 40 characters")
-    if not name.isprintable() or ";" in name:
+    if not name.translate(_JOINERS).isprintable() or ";" in name:
         raise _Refusal(f"annotator: {name!r}: a name has no control characters and no ;")
     return name
 

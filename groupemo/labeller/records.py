@@ -271,8 +271,8 @@ class Records:
             If the labels do not fit the photos, or somebody would both label and adjudicate.
         """
         found, present = (
-            from_labels(each, self.album.rows, source=source, batch=batch, nameless=nameless)
-            for each in (labels, self.labels())
+            from_labels(each, self.album.rows, source=source, batch=batch, nameless=whose)
+            for each, whose in ((labels, nameless), (self.labels(), ""))
         )
         sheets = {k: sheet for k, sheet in found.sheets.items() if sheet != present.sheets.get(k)}
         settled = [each for each in found.settled if each not in present.settled]

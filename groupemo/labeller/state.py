@@ -154,9 +154,16 @@ def _imported(faces: Iterable[Face], seq: int, action: Import) -> dict[str, Face
 
 
 class History:
-    """What one annotator can undo and redo."""
+    """What one annotator can undo and redo.
+
+    Attributes
+    ----------
+    latest : Entry or None
+        The entry that changed it last.
+    """
 
     def __init__(self) -> None:
+        self.latest: Entry | None = None
         self._done: list[Step] = []
         self._undone: list[Step] = []
 
@@ -255,6 +262,8 @@ class Ledger:
                 self._histories[who].add(entry)
                 self._put_in(entry)
                 step = (entry,)
+        if step:
+            self._histories[who].latest = entry
         for each in step:
             touched = entry if each is entry else replace(each, seq=entry.seq, client=entry.client)
             self._touched[_key(each)].append(touched)
