@@ -59,6 +59,7 @@ bench: install bench-net  ## Measure speed, size and accuracy; tables in reports
 	$(BIN)/python benchmarks/human.py
 	$(BIN)/python benchmarks/bootstrap.py
 	$(BIN)/python benchmarks/report.py
+	$(BIN)/python benchmarks/labelling.py
 
 bench-net: install  ## Of these, what a new default net changes.
 	$(BIN)/python benchmarks/framing.py
