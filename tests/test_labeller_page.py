@@ -426,6 +426,25 @@ def test_a_lost_answer_does_nothing_twice(window, labelling):
     assert len(labelling.state()) == 14
 
 
+@pytest.mark.parametrize(
+    "storage",
+    [
+        "Storage.prototype.setItem = () => { throw new DOMException('', 'QuotaExceededError'); }",
+        "for (const name of ['localStorage', 'sessionStorage']) Object.defineProperty(window, name,"
+        " { get() { throw new DOMException('', 'SecurityError'); } })",
+    ],
+    ids=["full", "forbidden"],
+)
+def test_labels_are_saved_where_the_browser_keeps_nothing(window, labelling, storage):
+    page = window(locale="en")  # a context of its own, for the script stays there
+    page.context.add_init_script(storage)
+    page.reload()
+    ready(page)
+    press(page, "4 5 6")
+    saved(page)
+    assert labelling.given()[:4] == ["happy", "sad", "surprise", None]
+
+
 @pytest.mark.slow
 def test_what_a_closed_tab_left_is_sent_by_the_next(window, labelling):
     page = window()

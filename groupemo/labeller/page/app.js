@@ -18,6 +18,7 @@ import { Panel } from "./panel.js";
 import { Pictures } from "./pictures.js";
 import { Settings } from "./settings.js";
 import { Stage } from "./stage.js";
+import { forTab } from "./storage.js";
 import { WarmUp } from "./warmup.js";
 
 const NUDGE = 400; // milliseconds after the last arrow key until a box counts as moved
@@ -34,7 +35,7 @@ const WARM_UP_LABELS = 9; // the expressions, and unsure
  * show it anew, for somebody else. `session` is where this tab remembers who labels, and where.
  * Returns the app, which can be closed.
  */
-export function mount(root, transport, { annotator, restart, session = sessionStorage }) {
+export function mount(root, transport, { annotator, restart, session = forTab }) {
   root.innerHTML = LAYOUT;
   root.classList.add("groupemo-labeller", "opening");
   const app = new App(root, transport, { restart, session });

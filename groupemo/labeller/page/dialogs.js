@@ -2,6 +2,7 @@
 
 import { agreementFigures } from "./agreement.js";
 import { count, element } from "./element.js";
+import { forBrowser } from "./storage.js";
 
 const NAME = "groupemo-name";
 const RENEWAL = 3000; // milliseconds
@@ -10,14 +11,14 @@ const RENEWAL = 3000; // milliseconds
 export async function askWho(dialog, wrong) {
   const form = dialog.querySelector("form");
   const text = dialog.querySelector(".wrong");
-  form.elements.annotator.value ||= localStorage.getItem(NAME) ?? "";
+  form.elements.annotator.value ||= forBrowser.getItem(NAME) ?? "";
   Object.assign(text, { hidden: !wrong, textContent: wrong ?? "" });
   dialog.open = true; // not modal: in a notebook the rest stays in use, and keeps the focus it has
   if (document.activeElement === document.body) form.elements.annotator.focus();
   await new Promise((done) => (form.onsubmit = done));
   const who = Object.fromEntries(new FormData(form));
   who.annotator = who.annotator.trim();
-  localStorage.setItem(NAME, who.annotator);
+  forBrowser.setItem(NAME, who.annotator);
   return who;
 }
 

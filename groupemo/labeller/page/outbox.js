@@ -1,6 +1,8 @@
 // Messages on their way to the desk: sent in order, again with the same id until they are answered,
 // and kept in the browser's storage meanwhile, so that a reload or a crash loses none.
 
+import { forBrowser } from "./storage.js";
+
 const PREFIX = "groupemo-label ";
 const CLIENT = "groupemo-client";
 const PAUSES = [250, 500, 1000, 2000, 4000];
@@ -30,13 +32,13 @@ export class Outbox {
   async adopt() {
     const ours = (key) =>
       key.startsWith(PREFIX) && key.endsWith(` ${this.place}`) && key !== this.key;
-    for (const key of Object.keys(localStorage).filter(ours)) {
+    for (const key of forBrowser.keys().filter(ours)) {
       const [, client] = key.split(" ");
       await navigator.locks.request(PREFIX + client, { ifAvailable: true }, (lock) => {
         if (!lock) return;
         this.waiting.unshift(...read(key));
         this.#keep();
-        localStorage.removeItem(key);
+        forBrowser.removeItem(key);
       });
     }
   }
@@ -86,13 +88,13 @@ export class Outbox {
   }
 
   #keep() {
-    if (this.waiting.length) localStorage.setItem(this.key, JSON.stringify(this.waiting));
-    else localStorage.removeItem(this.key);
+    if (this.waiting.length) forBrowser.setItem(this.key, JSON.stringify(this.waiting));
+    else forBrowser.removeItem(this.key);
   }
 }
 
 function read(key) {
-  return JSON.parse(localStorage.getItem(key) ?? "[]");
+  return JSON.parse(forBrowser.getItem(key) ?? "[]");
 }
 
 /**
@@ -109,7 +111,8 @@ export async function claimClient(session) {
     });
   const known = session.getItem(CLIENT);
   const again = known && (await hold(known, { signal: AbortSignal.timeout(500) }));
-  const claim = again ?? (await hold(crypto.randomUUID(), {}));
+  const client = crypto.randomUUID();
+  const claim = again ?? (await hold(client, {})) ?? { client, release() {} }; // no locks: no storage
   session.setItem(CLIENT, claim.client);
   return claim;
 }

@@ -1,5 +1,7 @@
 // What each person sets for themselves, kept in this browser.
 
+import { forBrowser } from "./storage.js";
+
 const PREFIX = "groupemo-";
 const THEMES = ["automatic", "light", "dark"];
 
@@ -11,10 +13,10 @@ export class Settings {
       names.map((name) => [name, root.querySelector(`[name=${name}]`)]),
     );
     for (const [name, box] of Object.entries(this.boxes)) {
-      box.checked = localStorage.getItem(PREFIX + name) !== "off";
-      box.onchange = () => localStorage.setItem(PREFIX + name, box.checked ? "on" : "off");
+      box.checked = forBrowser.getItem(PREFIX + name) !== "off";
+      box.onchange = () => forBrowser.setItem(PREFIX + name, box.checked ? "on" : "off");
     }
-    this.theme = localStorage.getItem(`${PREFIX}theme`) ?? THEMES[0];
+    this.theme = forBrowser.getItem(`${PREFIX}theme`) ?? THEMES[0];
   }
 
   has(name) {
@@ -27,7 +29,7 @@ export class Settings {
 
   set theme(theme) {
     this.root.dataset.theme = theme;
-    localStorage.setItem(`${PREFIX}theme`, theme);
+    forBrowser.setItem(`${PREFIX}theme`, theme);
     this.root.querySelector("[data-do=theme]").textContent = `Colors: ${theme}`;
   }
 
