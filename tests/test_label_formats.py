@@ -109,6 +109,7 @@ def test_coco_written_here_is_read_by_pycocotools(labels, tmp_path, capsys):
         ("{", r"not JSON: .*line 1 column 2"),
         ("[]", r"coco\.json: no 'categories'"),
         ("[" * 100_000, r"not JSON"),
+        ('["\\ud800.jpg"]', r"not JSON: .*surrogates"),
         (coco(images=None), r"coco\.json: no 'images'"),
         (coco(images=[{"id": 7}]), r"images\[0\]: no 'file_name'"),
         (coco(images=["a.jpg"]), r"images\[0\]: 'a\.jpg': expected an object"),

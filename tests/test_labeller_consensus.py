@@ -300,6 +300,8 @@ def test_photos_are_known_by_content_then_by_name(tmp_path):
         ("image,x,y,w,h,emotion\na.jpg,200,2,3,4,sad\n", "lies outside the photo"),
         ("image,x,y,w,h,emotion,second\na.jpg,1,2,3,4,sad,maybe\n", "labels.csv: a.jpg: .*'maybe'"),
         ("image,x,y,w,h,emotion,finished_by\na.jpg,1,2,3,4,sad,{}\n", "expected a JSON list"),
+        ("image,x,y,w,h,emotion,finished_by\na.jpg,1,2,3,4,sad,[1]\n", "JSON list of names"),
+        ('image,x,y,w,h,emotion,finished_by\na.jpg,1,2,3,4,sad,"[""\\ud800""]"\n', "surrogates"),
         ("image,x,y,w,h,emotion,settled\na.jpg,1,2,3,4,sad,happy\n", "does not say by whom"),
         ("image,x,y,w,h,emotion,finished_by\na.jpg,1,2,3,4,sad,AB\n", "a.jpg: finished_by: 'AB'"),
         ("image,x,y,w,h,emotion,confidence\na.jpg,1,2,3,4,sad,high\n", "labels.csv: a.jpg: .*high"),

@@ -624,6 +624,16 @@ def test_a_label_file_that_cannot_be_written_costs_no_label(start, desk, tab):
     assert labels_of(Tab(start()).state())["p0"] == "happy"
 
 
+def test_a_label_file_on_a_full_disk_is_named(desk, tab, monkeypatch):
+    def full(labels, path):
+        raise OutputError(f"{path}: cannot be written: No space left on device")
+
+    tab.finish()
+    monkeypatch.setattr("groupemo.labeller.exchange.save_labels", full)
+    reply = tab.ask("export")
+    assert reply["error"] == f"{desk.labels}: cannot be written: No space left on device"
+
+
 # Photos
 
 

@@ -12,9 +12,11 @@ from groupemo.label_csv import read_text
 
 
 def read_json(path: Path) -> Any:
-    """Return what a JSON file holds."""
+    """Return what a JSON file holds: text in it can be written, too."""
     try:
-        return json.loads(read_text(path))
+        found = json.loads(read_text(path))
+        json.dumps(found, ensure_ascii=False).encode()  # refuses half a character
+        return found
     except (ValueError, RecursionError) as error:
         raise LabelError(f"{path}: not JSON: {error}") from None
 

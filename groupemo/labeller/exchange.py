@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from groupemo.emotions import CONTEMPT, EMOTIONS
-from groupemo.errors import LabelError, OptionError
+from groupemo.errors import LabelError, OptionError, OutputError
 from groupemo.files import replacing
 from groupemo.label_csv import load_labels, save_labels
 from groupemo.label_formats import import_labels
@@ -335,11 +335,12 @@ def _names(column: str, text: str) -> list[str]:
     """Return the names in a JSON list."""
     try:
         names = json.loads(text)
+        json.dumps(names, ensure_ascii=False).encode()  # refuses half a character
     except (ValueError, RecursionError) as error:
         raise LabelError(f"{column}: {text!r:.60} is no JSON: {error}") from error
-    if not isinstance(names, list):
-        raise LabelError(f"{column}: {text!r:.60}: expected a JSON list")
-    return list(map(str, names))
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise LabelError(f"{column}: {text!r:.60}: expected a JSON list of names")
+    return names
 
 
 def _said(box: Box, answer: object) -> Said:
@@ -449,7 +450,10 @@ class LabelFile:
         if not labels and not self.path.exists():
             return None
         with replacing(self.path) as temporary:
-            save_labels(labels, temporary)
+            try:
+                save_labels(labels, temporary)
+            except OutputError as error:  # it names a file that nobody knows
+                raise OutputError(str(error).replace(str(temporary), str(self.path))) from error
             self._journal.add_file(_sha256(temporary))  # first: after a crash, the file is known
         return self.path
 
