@@ -877,6 +877,8 @@ def test_a_deleted_face_stays_deleted_and_its_id_is_not_used_again(tab):
         ({"order": "best"}, OptionError),
         ({"order": "active"}, OptionError),
         ({"repeat": 1.5}, OptionError),
+        ({"annotator": "A;B"}, OptionError),
+        ({"annotator": " "}, OptionError),
         ({"take_in": "nowhere.csv"}, LabelError),
         ({"take_in": "nowhere.csv", "format": "xls"}, OptionError),
     ],

@@ -252,6 +252,8 @@ class Desk:
     ) -> None:
         if not 0 <= repeat <= 1:
             raise OptionError(f"repeat is {repeat!r}: expected a share of the photos, 0 to 1")
+        if annotator and (fault := _fault(annotator)):
+            raise OptionError(f"annotator: {fault}")
         if order == "active" and not backends:
             raise OptionError("order 'active' goes by what backends are unsure of: name one")
         order_photos((), order, seed=seed, uncertain={})
@@ -726,11 +728,18 @@ def _new_id() -> str:
 
 def _annotator(message: Message) -> str:
     name = message.get("annotator")
+    if fault := _fault(name):
+        raise _Refusal(f"annotator: {fault}")
+    return str(name)
+
+
+def _fault(name: object) -> str:
+    """Return what is wrong with a name; nothing where it will do."""
     if not isinstance(name, str) or not 1 <= len(name) <= 40 or name != name.strip():
-        raise _Refusal(f"annotator: {name!r:.60}: expected a name of 1 to 40 characters")
+        return f"{name!r:.60}: expected a name of 1 to 40 characters"
     if not name.translate(_JOINERS).isprintable() or ";" in name:
-        raise _Refusal(f"annotator: {name!r}: a name has no control characters and no ;")
-    return name
+        return f"{name!r}: a name has no control characters and no ;"
+    return ""
 
 
 def _token(message: Message, field: str) -> str:
