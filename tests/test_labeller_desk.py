@@ -744,6 +744,22 @@ def test_the_photo_that_is_looked_at_is_done_next(start, folder, monkeypatch):
     assert shades[1:4] == [125, 145, 165]
 
 
+def test_nothing_is_proposed_for_a_photo_that_has_changed_meanwhile(start, folder):
+    waiting = threading.Event()
+
+    class Patient(Finder):
+        def __call__(self, image):
+            waiting.wait(10)
+            return super().__call__(image)
+
+    desk = start(detector=Patient())
+    draw(folder / "2.png", 200)
+    waiting.set()
+    tab = Tab(desk)
+    assert [len(tab.state(photo)["faces"]) for photo in range(3)] == [3, 3, 0]
+    assert "2.png: the file has changed" in tab.open()["notes"][0]
+
+
 def test_proposals_are_made_once(start, desk, tab):
     desk.close()
     finder = Finder()

@@ -16,11 +16,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from groupemo.errors import PhotoError
 from groupemo.images import Photo, digest, find_photos
 from groupemo.labeller.journal import Journal, PhotoRow
 
-__all__ = ["Album", "id_of", "open_album", "photos_inside"]
+__all__ = ["Album", "id_of", "load_same", "open_album", "photos_inside"]
 
 READERS = 4
 """Photos read at one time while the album is opened."""
@@ -51,6 +54,23 @@ class Album:
 def id_of(sha256: str, name: str) -> str:
     """Return a photo's id by its checksum, or by its name where there is none."""
     return (sha256 or hashlib.sha256(name.encode()).hexdigest())[:16]
+
+
+def load_same(photo: Photo, name: str) -> bytes | NDArray[np.uint8]:
+    """Return what a photo's `load` gives, if it still is the one that has the id `name`.
+
+    Raises
+    ------
+    PhotoError
+        If its file cannot be read, or is no longer what it was.
+    """
+    data = photo.load()
+    if not digest(data).startswith(name):
+        raise PhotoError(
+            f"{photo.place}: the file has changed since it was opened for labelling: start again,"
+            " so that labels stay with the picture they were given to"
+        )
+    return data
 
 
 def photos_inside(photos: Any) -> tuple[list[Photo], list[Photo]]:

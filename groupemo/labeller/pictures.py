@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from groupemo import boxes as _boxes
 from groupemo.crops import cut, has_pixels, resize
 from groupemo.errors import OptionError, PhotoError
-from groupemo.images import MAX_PIXELS, Photo, digest
+from groupemo.images import MAX_PIXELS, Photo
+from groupemo.labeller.album import load_same
 
 __all__ = ["ROOM", "Pictures", "Shelf"]
 
@@ -122,12 +123,7 @@ class Pictures:
     def _decode(self, photo: str, side: int | None = None) -> NDArray[np.uint8]:
         found = self._photos[photo]
         with self._decoders:
-            data = found.load()
-            if not digest(data).startswith(photo):
-                raise PhotoError(
-                    f"{found.place}: the file has changed since it was opened for labelling: start"
-                    " again, so that labels stay with the picture they were given to"
-                )
+            data = load_same(found, photo)
             return found.decode(data, max_pixels=self._max_pixels, side=side)
 
 

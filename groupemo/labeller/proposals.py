@@ -15,8 +15,9 @@ from groupemo.boxes import clip
 from groupemo.emotions import EMOTIONS
 from groupemo.errors import GroupemoError
 from groupemo.faces import Faces
-from groupemo.images import Photo, read_photo
+from groupemo.images import Photo
 from groupemo.labeller.actions import LEAST_SIDE
+from groupemo.labeller.album import load_same
 from groupemo.labeller.journal import Guesses, Journal, Proposals
 from groupemo.pipeline import classify, detect
 from groupemo.plugins import Backend, Detector, Loaded
@@ -99,7 +100,7 @@ class Proposer:
         return [each for each in self._backends if (photo, each.key) not in self._guessed]
 
     def _look(self, photo: str) -> None:
-        image = read_photo(self._photos[photo])
+        image = self._photos[photo].decode(load_same(self._photos[photo], photo))
         found = self._journal.proposals_of(photo)
         if found is None:
             faces = detect(image, self._detector.plugin)
