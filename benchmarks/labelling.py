@@ -465,9 +465,8 @@ def report(
 `python benchmarks/labelling.py`: {options.large} photos of {by(LARGE.size)} pixels with
 {LARGE.faces} faces each, and {options.ordinary:,} of {by(ORDINARY.size)} with {ORDINARY.faces},
 all made. The server in a process of its own; Chromium {chromium}, headless, without a
-graphics card, window 1440 x 900. Browser, server, detector and what drives the browser share the cores of
-{machine()}, with what else ran there: load average
-{options.load:.1f} before it began.
+graphics card, window 1440 x 900. Browser, server, detector and what drives the browser share
+{machine()}, with what else ran there: load average {options.load:.1f} before it began.
 
 ## From a key to the next face
 
