@@ -1,11 +1,17 @@
 """The labeller's server, over real sockets: who is let in, what is refused, how it ends."""
 
+import html
 import http.client
 import json
+import os
+import queue
 import socket
+import stat
 import threading
 from contextlib import contextmanager
-from urllib.parse import quote
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+from urllib.request import url2pathname
 
 import numpy as np
 import pytest
@@ -424,6 +430,34 @@ def test_a_port_that_is_taken_or_is_none(tmp_path):
             serving.label(tmp_path / "nonesuch", port=taken, notebook=False)  # first of all
     with pytest.raises(OptionError, match="port 99999: not a number from 1 to 65535"):
         serving.listen(tmp_path, 99_999)
+
+
+def test_the_token_stands_on_no_command_line(folder, monkeypatch):
+    opened, said, found = queue.Queue(), [], []
+
+    class Ends(serving.Server):
+        def run(self, sockets):
+            found.append(Path(url2pathname(urlsplit(opened.get(timeout=10)).path)))
+            page = found[0].read_text()
+            address = said[0].split()[2]
+            assert "annotator=A%20%26%20B#" in address
+            assert f"url={html.escape(address)}" in page
+
+    monkeypatch.setattr(serving, "_has_screen", lambda: True)
+    monkeypatch.setattr(serving, "Server", Ends)
+    monkeypatch.setattr(serving.webbrowser, "open", opened.put)
+    serving.serve(FakeDesk(folder), annotator="A & B", say=said.append)
+    assert not found[0].parent.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there, who may read a file is not in its mode")
+def test_the_page_that_leads_to_the_token_is_its_owners_alone(monkeypatch):
+    opened = queue.Queue()
+    monkeypatch.setattr(serving.webbrowser, "open", opened.put)
+    with serving._opened("http://127.0.0.1:1/#secret"):
+        page = Path(url2pathname(urlsplit(opened.get(timeout=10)).path))
+        modes = [stat.S_IMODE(each.stat().st_mode) for each in (page.parent, page)]
+    assert modes == [0o700, 0o600]
 
 
 # --- in front of a real desk -----------------------------------------------------------------

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import html
 import os
 import secrets
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import webbrowser
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -162,9 +164,24 @@ def serve(
         who = f"?annotator={quote(annotator, safe='')}" if annotator else ""
         address = f"http://{LOOPBACK}:{port}/{who}#{token}"
         say(f"labelling at {address}\nCtrl-C ends it")
-        if open_browser and _has_screen():
-            threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
-        Server(make_app(desk, token, port)).run(sockets=[listener])
+        with _opened(address) if open_browser and _has_screen() else nullcontext():
+            Server(make_app(desk, token, port)).run(sockets=[listener])
+
+
+@contextmanager
+def _opened(address: str) -> Iterator[None]:
+    """Open an address in the browser, by a file that leads there.
+
+    The address holds the token, and a command line can be read by everybody on the machine. The
+    file is removed at the end.
+    """
+    leads = f'<meta http-equiv="refresh" content="0; url={html.escape(address)}">'
+    with tempfile.TemporaryDirectory(prefix="groupemo-", ignore_cleanup_errors=True) as folder:
+        file = Path(folder) / "labelling.html"
+        file.touch(mode=0o600)
+        file.write_text(f'<!doctype html><meta charset="utf-8">{leads}', encoding="utf-8")
+        threading.Thread(target=webbrowser.open, args=[file.as_uri()], daemon=True).start()
+        yield
 
 
 class Server(uvicorn.Server):
