@@ -408,6 +408,36 @@ def test_disagreements_are_settled_under_a_name_that_labels_nothing(start, desk,
     assert Tab(again, "Z").ask("disagreements")["faces"]
 
 
+def test_a_settled_face_is_open_again_where_the_annotators_come_to_agree_otherwise(desk, tab):
+    other, judge = Tab(desk, "CD"), Tab(desk, "Z")
+    tab.finish(words=["happy", "sad", "neutral"])
+    other.finish(words=["sad", "sad", "neutral"])
+    judge.open(role="adjudicator")
+    [face] = judge.ask("disagreements")["faces"]
+    place = {"photo": desk.order[0], "box": face["box"]}
+
+    def left():
+        item = judge.open(role="adjudicator")["items"][0]
+        return item["disagree"], [
+            each["adjudicated"] for each in judge.ask("disagreements")["faces"]
+        ]
+
+    judge.step("adjudicate", **place, label="fear")
+    other.label("p1", "angry")  # another face
+    other.label("p1", "sad")
+    assert left() == (0, ["fear"])
+    tab.label("p0", "sad")
+    assert left() == (1, ["fear"])
+    judge.step("adjudicate", **place, label="fear")  # seen, and meant
+    assert left() == (0, [])
+    for one in (tab, other):
+        one.act("delete", face="p0")
+    assert left() == (1, ["fear"])
+    judge.step("adjudicate", **place, label=None)
+    assert left() == (0, [])
+    assert len(judge.state()["faces"]) == 2
+
+
 @pytest.mark.parametrize("box", [[-50, -50, -10, -10], [0, 0, 1e6, 1e6], [2, 15, 12, 19]])
 def test_where_nobody_has_a_face_there_is_nothing_to_settle(desk, tab, box):
     tab.finish()

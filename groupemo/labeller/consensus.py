@@ -19,7 +19,7 @@ from typing import TypeAlias
 import numpy as np
 
 from groupemo.boxes import iou_matrix
-from groupemo.labeller.actions import Adjudicate, Box
+from groupemo.labeller.actions import NOT_A_FACE, Adjudicate, Box
 from groupemo.labeller.state import SAME_FACE, Face, Sheet
 
 __all__ = ["Common", "Consensus", "Settled", "consensus"]
@@ -30,10 +30,14 @@ Group: TypeAlias = dict[str, Face]
 
 @dataclass(frozen=True)
 class Settled:
-    """What an adjudicator said of a face; `label` is None where it was opened again."""
+    """What an adjudicator said of a face; `label` is None where it was opened again.
+
+    `former`: an annotator has changed something on the photo since.
+    """
 
     by: str
     label: str | None
+    former: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,8 +76,21 @@ class Common:
 
     @property
     def differs(self) -> bool:
-        """Whether the annotators disagree."""
-        return len(set(self.labels.values())) > 1
+        """Whether the annotators disagree, with each other or with what was settled."""
+        return len(set(self.labels.values())) > 1 or self.contradicted
+
+    @property
+    def contradicted(self) -> bool:
+        """Whether the annotators now agree on something else than was settled before."""
+        if self.settled is None or not self.settled.former:
+            return False
+        words = {label or NOT_A_FACE for label in self.labels.values()} or {NOT_A_FACE}
+        return len(words) == 1 and words != {self.settled.label}
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an adjudicator has to decide."""
+        return self.differs and (self.settled is None or self.contradicted)
 
 
 @dataclass(frozen=True)
@@ -92,7 +109,7 @@ class Consensus:
 
 
 def consensus(
-    sheets: Mapping[str, Sheet], settled: Iterable[tuple[str, Adjudicate]] = ()
+    sheets: Mapping[str, Sheet], settled: Iterable[tuple[str, Adjudicate]] = (), former: int = 0
 ) -> Consensus:
     """Return what annotators' sheets of one photo say together.
 
@@ -103,6 +120,8 @@ def consensus(
     settled : iterable of (str, Adjudicate)
         Who settled what, in order: the last word about a face counts. A settled face that
         nobody has any more stands by itself.
+    former : int
+        How many of these, from the first, came before an annotator's last change.
     """
     said = [
         (who, replace(face, box=_rounded(face.box)))
@@ -119,8 +138,9 @@ def consensus(
         Common(box, group, tuple(who for who in finished if who not in group))
         for box, group in zip(boxes, groups, strict=True)
     ]
-    for who, action in settled:
-        _settle(faces, _rounded(action.box), Settled(who, action.label))
+    for at, (who, action) in enumerate(settled):
+        _settle(faces, _rounded(action.box), Settled(who, action.label, at < former))
+    faces = [face for face in faces if face.answers or face.settled]
     return Consensus(tuple(sorted(faces, key=lambda face: face.box)), finished)
 
 

@@ -59,7 +59,8 @@ settings
     {detector, backends: [names], order, seed, repeat, labels: path, blind: true}
 Disagreement
     {photo, box, answers: {annotator: label, or null where that annotator, who has called the
-    photo complete, has no face}, adjudicated: label or null}
+    photo complete, has no face}, adjudicated: label or null}. A face that was settled is to be
+    decided again where the annotators have since agreed on something else.
 SampleFace
     {photo, width, height, box, label, votes: {expression: number of annotators}}, of a photo that
     is not to be labelled here. Pictures of it can be had as of those that are.

@@ -46,6 +46,7 @@ class _Said:
     changes: int
     sheets: Mapping[str, Sheet]
     settled: Sequence[tuple[str, Adjudicate]]
+    former: int
 
 
 class Records:
@@ -153,12 +154,13 @@ class Records:
     def _said(self, photo: str) -> _Said:
         ledger = self.ledger
         sheets = {who: ledger.sheet(who, photo) for who in ledger.annotators(photo)}
-        return _Said(photo, ledger.changes(photo), sheets, ledger.adjudications(photo))
+        settled, former = ledger.adjudications(photo), ledger.former(photo)
+        return _Said(photo, ledger.changes(photo), sheets, settled, former)
 
     def _joined(self, said: _Said) -> Consensus:
         changes, kept = self._consensus.get(said.photo, (-1, None))
         if kept is None or changes != said.changes:
-            kept = consensus(said.sheets, said.settled)
+            kept = consensus(said.sheets, said.settled, said.former)
             self._consensus[said.photo] = said.changes, kept
         return kept
 

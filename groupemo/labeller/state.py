@@ -348,13 +348,25 @@ class Ledger:
 
     def adjudications(self, photo: str) -> list[tuple[str, Adjudicate]]:
         """Return what adjudicators have settled in a photo, and who did, in order."""
+        return [(entry.annotator, action) for entry, action in self._settling(photo)]
+
+    def former(self, photo: str) -> int:
+        """Return how many of these came before an annotator's last change to the photo."""
+        touched = (
+            self._touched.get((who, 0, photo), ())
+            for who in self._people.get(photo, set()) - self.adjudicators
+        )
+        last = max((entries[-1].seq for entries in touched if entries), default=0)
+        return sum(entry.seq < last for entry, _ in self._settling(photo))
+
+    def _settling(self, photo: str) -> list[tuple[Entry, Adjudicate]]:
         found = [
-            (entry.seq, who, entry.action)
+            (entry, entry.action)
             for who in self.adjudicators
             for entry in self._standing.get((who, 0, photo), ())
             if isinstance(entry.action, Adjudicate)
         ]
-        return [(who, action) for _, who, action in sorted(found, key=lambda each: each[0])]
+        return sorted(found, key=lambda each: each[0].seq)
 
     def history(self, annotator: str) -> History:
         """Return what an annotator can undo and redo."""

@@ -155,7 +155,7 @@ class AdjudicatorView:
     def item(self, photo: str, again: int) -> dict[str, Any]:
         """Return an Item: a face is labelled where nothing is left to be settled."""
         view = self._consensus(photo)
-        open_ = sum(common.differs and not common.settled for common in view.faces)
+        open_ = sum(common.is_open for common in view.faces)
         return {
             **_about(self._album, photo),
             "again": again,
@@ -171,7 +171,7 @@ class AdjudicatorView:
         """Return how many of the disagreements are settled."""
         views = [self._consensus(photo) for photo in self._album.rows]
         differing = [[common for common in view.faces if common.differs] for view in views]
-        unsettled = [sum(not common.settled for common in faces) for faces in differing]
+        unsettled = [sum(common.is_open for common in faces) for faces in differing]
         faces = sum(map(len, differing))
         return {
             "labelled": faces - sum(unsettled),
