@@ -752,6 +752,35 @@ def test_a_detector_that_fails_leaves_faces_to_be_drawn(start):
     assert "0.png: SystemExit: no licence" in tab.open()["notes"][0]
 
 
+def test_nothing_is_proposed_where_somebody_has_called_the_photo_complete(start):
+    class Fails(Finder):
+        def __call__(self, image):
+            raise RuntimeError("no memory")
+
+    desk = start(detector=Fails())
+    tab = Tab(desk)
+    for photo in (0, 1):
+        assert not tab.state(photo)["pending"]
+        tab.act("add", photo, face=f"dnew{photo}", box=[1, 1, 9, 9])
+        tab.label(f"dnew{photo}", "sad", photo)
+    tab.act("complete", complete=True)
+    desk.close()
+    first = desk.labels.read_bytes()
+    again = start()
+    tab = Tab(again)
+    assert [(face["id"], face["label"]) for face in tab.state()["faces"]] == [("dnew0", "sad")]
+    assert [len(tab.state(photo)["faces"]) for photo in range(3)] == [1, 4, 3]
+    again.close()
+    assert desk.labels.read_bytes() == first
+
+
+def test_what_a_file_calls_complete_has_proposals_for_others(start, folder):
+    rows = "image,x,y,w,h,emotion,annotator,complete\n0.png,1,1,9,9,sad,AB,yes\n"
+    (folder / "labels.csv").write_text(rows)
+    desk = start()
+    assert [len(Tab(desk, who).state()["faces"]) for who in ("AB", "CD")] == [1, 3]
+
+
 def test_the_photo_that_is_looked_at_is_done_next(start, folder, monkeypatch):
     for number in range(3, 9):
         draw(folder / f"{number}.png", 20 * number + 5)

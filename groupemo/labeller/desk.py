@@ -297,6 +297,7 @@ class Desk:
             finder,
             readers,
             self._on_look,
+            self._finished,
         )
         self._proposer.start()
 
@@ -683,6 +684,12 @@ class Desk:
             if self._records.ledger.pending(photo):
                 self._records.ledger.propose(Proposals(photo, {}, ()))
             self._looked.notify_all()
+
+    def _finished(self, photo: str) -> bool:
+        """Say whether somebody has called a photo complete with the faces they saw on it."""
+        with self._lock:
+            self._records.catch_up()
+            return self._records.ledger.finished(photo)
 
     def _export_quietly(self) -> None:
         try:

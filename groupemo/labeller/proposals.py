@@ -41,6 +41,8 @@ class Proposer:
     backends : sequence of Loaded
     on_look : callable
         Is called in the thread when a photo is done: its id, and what failed or an empty text.
+    finished : callable
+        Is asked in the thread whether a photo is to have no proposals any more.
     """
 
     def __init__(
@@ -50,12 +52,14 @@ class Proposer:
         detector: Loaded[Detector],
         backends: Sequence[Loaded[Backend]],
         on_look: Callable[[str, str], object],
+        finished: Callable[[str], bool] = lambda photo: False,
     ) -> None:
         self._photos = photos
         self._journal = journal
         self._detector = detector
         self._backends = backends
         self._on_look = on_look
+        self._finished = finished
         proposed = {one.photo for one in journal.proposals()[1]}
         self._guessed = {(one.photo, one.provenance) for one in journal.guesses()}
         self._lock = threading.Lock()
@@ -102,6 +106,8 @@ class Proposer:
     def _look(self, photo: str) -> None:
         image = self._photos[photo].decode(load_same(self._photos[photo], photo))
         found = self._journal.proposals_of(photo)
+        if found is None and self._finished(photo):
+            found = self._journal.add_proposals(Proposals(photo, {}, ()))
         if found is None:
             faces = detect(image, self._detector.plugin)
             height, width = image.shape[:2]

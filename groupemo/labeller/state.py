@@ -333,6 +333,14 @@ class Ledger:
         """Say whether anything that an annotator did to a photo stands."""
         return bool(self._standing.get((annotator, 0, photo)))
 
+    def finished(self, photo: str) -> bool:
+        """Say whether an annotator has called a photo complete here, and not in a file."""
+        return any(
+            self.sheet(who, photo).complete
+            and any(isinstance(e.action, Complete) for e in self._standing[who, 0, photo])
+            for who in self.annotators(photo)
+        )
+
     def repeated(self, annotator: str) -> list[str]:
         """Return the photos that an annotator has begun to label again."""
         return [
