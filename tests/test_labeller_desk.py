@@ -428,6 +428,8 @@ def test_a_settled_face_is_open_again_where_the_annotators_come_to_agree_otherwi
     assert left() == (0, ["fear"])
     tab.label("p0", "sad")
     assert left() == (1, ["fear"])
+    shown = judge.state()["faces"][0]
+    assert (shown["label"], shown["answers"]) == (None, {"AB": "sad", "CD": "sad", "Z": "fear"})
     judge.step("adjudicate", **place, label="fear")  # seen, and meant
     assert left() == (0, [])
     for one in (tab, other):

@@ -49,7 +49,8 @@ PhotoState
     after a second: proposals will come.
 Face
     {id, box: [x1, y1, x2, y2], proposed, score, label, second, confidence, votes}; what was not
-    said is null. For the adjudicator also `answers`: {annotator: label or null}.
+    said is null. For the adjudicator also `answers`: {annotator: label or null}; where a face that
+    was settled is to be decided again, with the former word by its adjudicator's name.
 progress
     {labelled, faces, complete, photos, seconds_a_face, minutes_left}; the last two are null
     until a few faces are labelled.

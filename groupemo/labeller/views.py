@@ -246,11 +246,15 @@ def _common_face(common: Common) -> dict[str, Any]:
     """Return a face with an id that stays when others come or go."""
     name = f"c{'-'.join(f'{value:g}' for value in common.box)}"
     face = Face(name, common.box, label=_settled_label(common))
-    return {**_face(face), "answers": common.labels}
+    former = {common.settled.by: common.settled.label} if common.settled else {}
+    return {
+        **_face(face),
+        "answers": common.labels | (former if common.contradicted else {}),
+    }
 
 
 def _settled_label(common: Common) -> str | None:
     """Return the label that stands: the adjudicator's, or the one everybody gave."""
-    if common.settled:
+    if common.settled and not common.contradicted:
         return common.settled.label
     return None if common.differs else next(iter(common.labels.values()), None)
