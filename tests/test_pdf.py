@@ -88,7 +88,7 @@ def test_sheets_have_every_part_of_the_report(content, drawn):
         "Detectors by their threshold",
         "Where it does worse",
         "The group as a whole",
-        "How far people agree",
+        "How far annotators agree",
         "The run",
     ]
     left = iter(said)

@@ -335,7 +335,7 @@ def test_floors_references_and_the_ceiling_are_marked_and_never_first(rich_page)
     assert kinds[:6] == ["track candidate"] * 2 + ["track floor"] + ["track reference"] * 3
     lines = [attrs["class"] for attrs in page.all("line") if "mark" in attrs.get("class", "")]
     assert {"mark ceiling", "mark floor"} == {*lines}
-    assert "human ceiling" in page.text
+    assert "annotators' ceiling" in page.text
     assert page.text.count("the labelled boxes were given") == 3
 
 

@@ -465,5 +465,5 @@ def test_annotators_are_compared_in_pairs(tmp_path):
     words = [SAD, SAD, -3, -3, -3, -3]  # of the first face
     settled = replace(labelled, settled=words, settlers=["cy", "cy", "", "", "", ""])
     again = agreement(Grid(Evaluation.of(Labels({"a.png": settled}), [one])))
-    assert again.settled.startswith("The labels of 1 face were settled by cy, seeing all answers;")
+    assert again.settled.startswith("The labels of 1 face were settled by cy where they differed;")
     assert again.kappa == made.kappa

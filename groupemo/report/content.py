@@ -41,7 +41,7 @@ SECTIONS: Mapping[str, tuple[str, Callable[[Grid], Any]]] = {
     "calibration": ("How sure to be", calibration),
     "slices": ("Where it does worse", slices),
     "group": ("The group as a whole", group),
-    "agreement": ("How far people agree", agreement),
+    "agreement": ("How far annotators agree", agreement),
     "run": ("The run", manifest),
 }
 """Name -> title, and what makes its values of a grid, or None where it has no say.

@@ -262,7 +262,7 @@ def _agreement(content: Content) -> Figure:
         within = span(one.low, one.high)
         interval = f" (95 % interval {within})" if within else ""
         lines.append(f"{one.title}: {number(one.value)}{interval}, {one.text}.")
-    return _sheet("How far people agree", (1,), lines=lines)[0]
+    return _sheet("How far annotators agree", (1,), lines=lines)[0]
 
 
 def _run(content: Content) -> Iterator[Figure]:

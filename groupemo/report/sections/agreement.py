@@ -1,4 +1,4 @@
-"""How far the people who labelled agree, and the human ceiling."""
+"""How far those who labelled agree, and the ceiling that follows."""
 
 from __future__ import annotations
 
@@ -71,17 +71,17 @@ def _settled(faces: int, settlers: Sequence[str]) -> str:
         return ""
     by = f" by {listed(list(settlers))}" if settlers else ""
     return (
-        f"The labels of {plural(faces, 'face')} were settled{by}, seeing all answers; the figures"
+        f"The labels of {plural(faces, 'face')} were settled{by} where they differed; the figures"
         " here are of the annotators' own answers, before that."
     )
 
 
-PERSON = "one annotator against the majority of the others"
+PERSON = "against the majority of the others"
 
 MEASURES: Mapping[str, tuple[str, str]] = {
-    "matched_macro_f1": ("human macro-F1", PERSON),
-    "matched_accuracy": ("human accuracy", PERSON),
-    "matched_kappa": ("human Cohen's kappa", PERSON),
+    "matched_macro_f1": ("one annotator's macro-F1", PERSON),
+    "matched_accuracy": ("one annotator's accuracy", PERSON),
+    "matched_kappa": ("one annotator's Cohen's kappa", PERSON),
     "fleiss": ("Fleiss' kappa", "agreement beyond chance, faces count alike"),
     "alpha": ("Krippendorff's alpha", "agreement beyond chance, votes count alike"),
     "matched_soft_cross_entropy": (

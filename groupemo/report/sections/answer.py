@@ -84,7 +84,7 @@ def answer(grid: Grid) -> Answer:
     """Return the answer."""
     best, human = grid.candidates[0], grid.person.estimate(MAIN)
     floors = [run.main for run in grid.floors if known(run.main.value)]
-    lines = [Line("human ceiling", "ceiling", human)] if known(human.value) else []
+    lines = [Line("annotators' ceiling", "ceiling", human)] if known(human.value) else []
     if floors:
         best_floor = max(floors, key=lambda each: each.value)
         lines.append(Line("constant answer", "floor", best_floor))
