@@ -26,6 +26,7 @@ from itertools import zip_longest
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,7 +110,7 @@ def load_labels(
         sha256={name: sha for name, rows in photos.items() if (sha := _agreed(rows, "sha256"))},
         no_face_notes={name: notes for name, rows in photos.items() if (notes := _notes(rows))},
     )
-    return labels if annotator is None else labels.by(annotator)
+    return labels if annotator is None else labels.by(normalize("NFC", annotator))
 
 
 def read_text(path: Path) -> str:
@@ -223,11 +224,11 @@ def _row(cells: _Cells, contempt: str) -> _Row:
         box=box,
         label=UNSURE if box is None else _row_label(cells, votes, contempt),
         votes=votes,
-        annotator=cells.text("annotator"),
+        annotator=normalize("NFC", cells.text("annotator")),
         sha256=_row_sha256(cells),
         complete=_row_complete(cells),
         settled=_row_settled(cells, contempt),
-        settled_by=cells.text("settled_by"),
+        settled_by=normalize("NFC", cells.text("settled_by")),
         extra={
             name: text
             for name, text in cells.cells.items()

@@ -616,6 +616,36 @@ def test_what_an_annotator_imports_leaves_others_alone(desk, tab):
     assert "yolo" in tab.ask("import", name="a", text="", format="yolo")["error"]
 
 
+@pytest.mark.parametrize("name", ["A" * 41, "A;B", '"A\nB"', "A\u200bB"])
+def test_names_under_which_nobody_could_go_on_are_not_taken_in(start, folder, desk, tab, name):
+    head, row = "image,x,y,w,h,emotion,annotator\n", "0.png,1,1,9,9,sad,"
+    text = f"{head}{row}{name}\n"
+    reply = tab.ask("import", name="old.csv", text=text, format="csv")
+    assert reply["kind"] == "refused"
+    assert "change it in the file" in reply["error"]
+    settled = f"{head[:-1]},settled,settled_by\n{row}CD,sad,{name}\n"
+    reply = tab.ask("import", name="old.csv", text=settled, format="csv")
+    assert reply["kind"] == "refused"
+    (folder / "old.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(LabelError, match=r"old\.csv: annotator: .*change it in the file"):
+        start(take_in=folder / "old.csv")
+    assert desk.export() is None
+
+
+def test_a_name_is_the_same_however_its_accents_are_written(start, folder):
+    one, other = "Jos\u00e9", "Jose\u0301"
+    rows = f"image,x,y,w,h,emotion,annotator\n0.png,1,1,9,9,sad,{other}\n"
+    (folder / "labels.csv").write_text(rows, encoding="utf-8")
+    desk = start(annotator=other)
+    for who in (one, other):
+        assert "sad" in labels_of(Tab(desk, who).state()).values()
+    Tab(desk, other).finish(1)
+    assert load_labels(desk.export()).annotators == (one,)
+    twice = f"{rows}0.png,1,1,9,9,fear,{one}\n"
+    reply = Tab(desk).ask("import", name="old.csv", text=twice, format="csv")
+    assert "the same row twice" in reply["error"]
+
+
 def test_a_yolo_folder_is_taken_in_at_the_start(start, tmp_path):
     (tmp_path / "yolo").mkdir()
     (tmp_path / "yolo" / "classes.txt").write_text("joy\n")

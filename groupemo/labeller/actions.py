@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from typing import Any, TypeAlias
@@ -43,7 +44,9 @@ __all__ = [
     "Tried",
     "Undo",
     "WarmUp",
+    "composed",
     "face_of",
+    "name_fault",
     "parse",
     "read_box",
     "to_json",
@@ -59,6 +62,9 @@ LEAST_SIDE = 2.0
 
 WARM_UP_FACES = 10
 """Faces of one warm-up."""
+
+_JOINERS = dict.fromkeys((0x200C, 0x200D))
+"""Characters that show nothing and belong to names all the same: in Persian, Sinhala, emoji."""
 
 Box: TypeAlias = tuple[float, float, float, float]
 
@@ -418,3 +424,17 @@ _FIELDS: Mapping[str, Callable[[object, str], Any]] = {
     "batch": _text,
     "extra": _texts,
 }
+
+
+def composed(name: str) -> str:
+    """Return a name as it is compared, in Unicode's form NFC: é may be one character or two."""
+    return unicodedata.normalize("NFC", name)
+
+
+def name_fault(name: object) -> str:
+    """Return what is wrong with an annotator's name; nothing where it will do."""
+    if not isinstance(name, str) or not 1 <= len(composed(name)) <= 40 or name != name.strip():
+        return f"{name!r:.60}: expected a name of 1 to 40 characters"
+    if not name.translate(_JOINERS).isprintable() or ";" in name:
+        return f"{name!r:.60}: a name has no control characters and no ;"
+    return ""

@@ -6,8 +6,8 @@ any thread. It raises nothing for a message that is wrong: an error is a reply.
 
 Messages
 --------
-Every message has `do`, `annotator` (a name or initials, 1 to 40 characters, no `;`) and
-`client` (a tab's own random id, 1 to 64 characters of A-Za-z0-9-).
+Every message has `do`, `annotator` (a name or initials, 1 to 40 characters, no `;`; compared
+in Unicode's form NFC) and `client` (a tab's own random id, 1 to 64 characters of A-Za-z0-9-).
 
 =============  ==============================  ===================================================
 do             further fields                  reply
@@ -145,7 +145,9 @@ from groupemo.labeller.actions import (
     Tried,
     Undo,
     WarmUp,
+    composed,
     face_of,
+    name_fault,
     parse,
     read_box,
     within,
@@ -170,9 +172,6 @@ PATIENCE = 2.0
 
 _ENVELOPE = {"do", "annotator", "client", "id", "photo", "again", "seen", "kind"}
 """Fields of a message that are no field of the action it holds."""
-
-_JOINERS = dict.fromkeys((0x200C, 0x200D))
-"""Characters that show nothing and belong to names all the same: in Persian, Sinhala, emoji."""
 
 Reply: TypeAlias = dict[str, Any]
 Message: TypeAlias = Mapping[str, Any]
@@ -254,7 +253,7 @@ class Desk:
     ) -> None:
         if not 0 <= repeat <= 1:
             raise OptionError(f"repeat is {repeat!r}: expected a share of the photos, 0 to 1")
-        if annotator and (fault := _fault(annotator)):
+        if annotator and (fault := name_fault(annotator)):
             raise OptionError(f"annotator: {fault}")
         if order == "active" and not backends:
             raise OptionError("order 'active' goes by what backends are unsure of: name one")
@@ -281,7 +280,7 @@ class Desk:
         self._trouble: str | None = None
         try:
             path = None if take_in is None else Path(take_in)
-            self._records.open_file(path, format, contempt=contempt, nameless=annotator)
+            self._records.open_file(path, format, contempt=contempt, nameless=composed(annotator))
         except BaseException:
             self._records.journal.discard()
             raise
@@ -737,18 +736,9 @@ def _new_id() -> str:
 
 def _annotator(message: Message) -> str:
     name = message.get("annotator")
-    if fault := _fault(name):
+    if fault := name_fault(name):
         raise _Refusal(f"annotator: {fault}")
-    return str(name)
-
-
-def _fault(name: object) -> str:
-    """Return what is wrong with a name; nothing where it will do."""
-    if not isinstance(name, str) or not 1 <= len(name) <= 40 or name != name.strip():
-        return f"{name!r:.60}: expected a name of 1 to 40 characters"
-    if not name.translate(_JOINERS).isprintable() or ";" in name:
-        return f"{name!r}: a name has no control characters and no ;"
-    return ""
+    return composed(str(name))
 
 
 def _token(message: Message, field: str) -> str:

@@ -39,6 +39,7 @@ from groupemo.labeller.actions import (
     Box,
     Import,
     Said,
+    composed,
     parse,
 )
 from groupemo.labeller.album import id_of
@@ -226,7 +227,7 @@ def from_labels(
         ours holds what it cannot; names the photo.
     """
     by_name = {row.name: row for row in album.values()}
-    own = nameless if nameless not in labels.annotators else ""
+    own = nameless if nameless not in map(composed, labels.annotators) else ""
     sheets: dict[tuple[str, str], Import] = {}
     settled: list[tuple[str, str, Adjudicate]] = []
     elsewhere, taken = [], set()
@@ -291,14 +292,14 @@ class _Answers:
         for row in range(len(faces)):
             cells = {name: column[row] for name, column in faces.extra.items() if column[row]}
             finishers = cells.pop("finished_by", finishers)
-            answers.add_row(faces, row, cells, faces.annotators[row] or own)
+            answers.add_row(faces, row, cells, composed(faces.annotators[row]) or own)
         for note in notes if len(notes) or len(faces) else [{}]:
             cells = {name: cell for name, cell in note.items() if cell and name != "annotator"}
-            answers.notes[note.get("annotator", "") or own] = cells
+            answers.notes[composed(note.get("annotator", "")) or own] = cells
         if finishers is None:
             answers.finished = {*answers.said, *answers.notes}
         else:
-            answers.finished = {who or own for who in _names("finished_by", finishers)}
+            answers.finished = {composed(who) or own for who in _names("finished_by", finishers)}
         return answers
 
     def add_row(self, faces: LabelledFaces, row: int, cells: dict[str, str], who: str) -> None:
@@ -328,7 +329,7 @@ class _Answers:
             return
         if not by:
             raise LabelError("a face is settled, and 'settled_by' does not say by whom")
-        self.settled.append((by, Adjudicate(box, answer or label_word(label))))
+        self.settled.append((composed(by), Adjudicate(box, answer or label_word(label))))
 
 
 def _names(column: str, text: str) -> list[str]:

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from groupemo.errors import LabelError
-from groupemo.labeller.actions import Action, Adjudicate, Adjudicator, Import
+from groupemo.labeller.actions import Action, Adjudicate, Adjudicator, Import, name_fault
 from groupemo.labeller.album import open_album, photos_inside
 from groupemo.labeller.consensus import Consensus, consensus
 from groupemo.labeller.exchange import (
+    Imported,
     LabelFile,
     PhotoAnswers,
     from_labels,
@@ -270,7 +271,8 @@ class Records:
         Raises
         ------
         LabelError
-            If the labels do not fit the photos, or somebody would both label and adjudicate.
+            If the labels do not fit the photos, a name is none that an annotator may have, or
+            somebody would both label and adjudicate.
         """
         found, present = (
             from_labels(each, self.album.rows, source=source, batch=batch, nameless=whose)
@@ -284,6 +286,7 @@ class Records:
             settled += _reopened(present.settled, found.settled)
         kept = {k for k in sheets if only not in (None, k[0]) and self.ledger.spoke(*k)}
         said = [(*k, sheet) for k, sheet in sheets.items() if k not in kept]
+        self._refuse_names(source, found)
         judges = [who for who, _, _ in settled]
         self._refuse_both(judges, [who for who, _ in sheets])
         if found.elsewhere:
@@ -296,6 +299,13 @@ class Records:
             "faces": sum(len(sheet.faces) for _, _, sheet in said),
             "kept": len(kept),
         }
+
+    def _refuse_names(self, source: str, found: Imported) -> None:
+        """Refuse names under which nobody could go on here; those that name nobody are let be."""
+        people = {who for who, _ in found.sheets} | {who for who, _, _ in found.settled}
+        for who in sorted(people - {""}):
+            if fault := name_fault(who):
+                raise LabelError(f"{source}: annotator: {fault}; change it in the file")
 
     def _refuse_both(self, judges: Iterable[str], labellers: Iterable[str]) -> None:
         """Refuse names that would both label and adjudicate."""
