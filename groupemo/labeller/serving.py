@@ -150,7 +150,8 @@ def serve(
     annotator : str
         Who labels; if not given, the page asks.
     open_browser : bool
-        Open the page, where there is a screen.
+        Open the page, where there is a screen: by a temporary file that leads to the address, so
+        that the token stands on no command line.
     say : callable
         Is told the address.
 
