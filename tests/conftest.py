@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ from groupemo.report.pdf import find_browser
 
 settings.register_profile("groupemo", deadline=None)  # a busy machine is no failure
 settings.load_profile("groupemo")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # so it is where the tests run in the background of a shell; commands they start would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 
