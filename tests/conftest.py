@@ -18,7 +18,7 @@ settings.register_profile("groupemo", deadline=None)  # a busy machine is no fai
 settings.load_profile("groupemo")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # so it is where the tests run in the background of a shell; commands they start would inherit it
+    # as in the background of a shell; the commands that tests start would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
