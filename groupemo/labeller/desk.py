@@ -375,7 +375,7 @@ class Desk:
         elif who not in ledger.adjudicators:
             if who in ledger.annotators():
                 raise _Refusal(f"{who} has labelled here: adjudicate under another name")
-            self._records.add([_entry(who, {**message, "id": _new_id()}, "", Adjudicator())])
+            self._records.add([(who, "", Adjudicator())], message["client"])
         self.order = self._in_order()
         view = self._view(who)
         items = [view.item(photo, 0) for photo in self.order]
@@ -491,7 +491,7 @@ class Desk:
         if not found:
             raise _Refusal("the backends have not looked at this photo yet: ask again in a while")
         if not records.ledger.guess_shown(who, photo):
-            records.add([_entry(who, {**message, "id": _new_id()}, photo, Guess())])
+            records.add([(who, photo, Guess())], message["client"])
         return {
             "guesses": {
                 face.id: {
@@ -554,7 +554,7 @@ class Desk:
         name, text, format = (_text(message, each) for each in ("name", "text", "format"))
         labels = read_file(name, format, text=text, photos=list(self.photos.values()))
         taken = self._records.take_in(
-            labels, name, _new_id(), nameless=who, client=message["client"], only=who
+            labels, name, uuid.uuid4().hex, nameless=who, client=message["client"], only=who
         )
         self._later.ask()
         return dict(taken)
@@ -728,10 +728,6 @@ def _entry(who: str, message: Message, photo: str, action: Action, again: int = 
     return Entry(
         0, _token(message, "id"), who, again, photo, _token(message, "client"), now(), action
     )
-
-
-def _new_id() -> str:
-    return uuid.uuid4().hex
 
 
 def _annotator(message: Message) -> str:

@@ -124,8 +124,8 @@ class Records:
             raise LabelError(f"id: {entry.id} is that of another action")
         return known
 
-    def add(self, entries: list[Entry]) -> None:
-        """Write entries, all or none.
+    def add(self, said: Iterable[tuple[str, str, Action]], client: str) -> None:
+        """Write actions, each with who did it and the photo it is about; all or none.
 
         Raises
         ------
@@ -134,6 +134,10 @@ class Records:
         """
         with self.journal.transaction():
             self.catch_up()
+            entries = [
+                Entry(0, uuid.uuid4().hex, who, 0, photo, client, now(), action)
+                for who, photo, action in said
+            ]
             written = [replace(entry, seq=self.journal.append(entry)) for entry in entries]
         for entry in written:
             self.ledger.take(entry)
@@ -292,8 +296,7 @@ class Records:
         if found.elsewhere:
             self.journal.add_photos(found.elsewhere)
         new = [(who, "", Adjudicator()) for who in sorted({*judges} - self.ledger.adjudicators)]
-        actions: list[tuple[str, str, Action]] = [*new, *said, *settled]
-        self.add([_entry(who, photo, action, client) for who, photo, action in actions])
+        self.add([*new, *said, *settled], client)
         return {
             "photos": len({photo for _, photo, _ in said}),
             "faces": sum(len(sheet.faces) for _, _, sheet in said),
@@ -331,7 +334,3 @@ def _reopened(present: Iterable[Settling], found: Iterable[Settling]) -> list[Se
         for who, photo, action in present
         if (photo, action.box) not in places
     ]
-
-
-def _entry(who: str, photo: str, action: Action, client: str) -> Entry:
-    return Entry(0, uuid.uuid4().hex, who, 0, photo, client, now(), action)
