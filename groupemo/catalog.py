@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from groupemo.models.resolver import Entry
 from groupemo.models.store import ModelStatus, list_models
 from groupemo.plugins import BACKENDS, DETECTORS, BuiltIn, Registry
 
-__all__ = ["PluginInfo", "list_backends", "list_detectors"]
+__all__ = ["PluginInfo", "how_to_get", "list_backends", "list_detectors"]
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,15 @@ def _built_in(
         ready=fallback or not missing,
         weights=weights,
         licence="; ".join(licences),
-        how=f"groupemo models pull {' '.join(missing)}" if missing else "",
+        how=how_to_get([store[each].entry for each in missing]) if missing else "",
     )
+
+
+def how_to_get(models: Collection[Entry]) -> str:
+    """Return the command that gets model files; what groupemo ships comes with it again."""
+    if any(entry.shipped for entry in models):
+        return "python -m pip install --force-reinstall --no-deps groupemo"
+    return f"groupemo models pull {' '.join(entry.name for entry in models)}"
 
 
 def _missing(models: Iterable[str], store: dict[str, ModelStatus]) -> list[str]:

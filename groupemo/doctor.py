@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from groupemo.catalog import PluginInfo, list_backends, list_detectors
+from groupemo.catalog import PluginInfo, how_to_get, list_backends, list_detectors
 from groupemo.environment import opencv_wheels
 from groupemo.models.resolver import cache_dir
-from groupemo.models.store import list_models
+from groupemo.models.store import ModelStatus, list_models
 from groupemo.plugins import DEFAULT_BACKEND, DEFAULT_DETECTOR
 
 __all__ = ["Check", "examine"]
@@ -80,7 +80,7 @@ def examine() -> list[Check]:
         check_writable(folder),
         check_space(folder, _free_bytes(folder)),
         *check_mirrors(os.environ),
-        *check_files({each.entry.name: each.problems for each in list_models()}),
+        *check_files(list_models()),
         *(check_plugin(each, offline) for each in [*list_detectors(), *list_backends()]),
     ]
 
@@ -157,19 +157,17 @@ def check_mirrors(environ: Mapping[str, str]) -> list[Check]:
     ]
 
 
-def check_files(problems: Mapping[str, Iterable[str]]) -> list[Check]:
-    """Name model files that are here and are not what they should be.
-
-    Parameters
-    ----------
-    problems : Mapping of str to iterable of str
-        By the model's name.
-    """
-    wrong = {name: "; ".join(told) for name, told in problems.items()}
+def check_files(models: Iterable[ModelStatus]) -> list[Check]:
+    """Name model files that are here and are not what they should be."""
     return [
-        Check(f"model file {name}", False, told, f"remove it, then groupemo models pull {name}")
-        for name, told in wrong.items()
-        if told
+        Check(
+            f"model file {entry.name}",
+            False,
+            "; ".join(problems),
+            f"remove it, then {how_to_get([entry])}",
+        )
+        for entry, problems in ((one.entry, one.problems) for one in models)
+        if problems
     ] or [Check("model files", True, "all that are here are whole")]
 
 

@@ -14,6 +14,7 @@ from groupemo import doctor
 from groupemo.catalog import PluginInfo
 from groupemo.cli import app
 from groupemo.doctor import Check
+from groupemo.models.store import MODELS, ModelStatus
 
 
 @pytest.mark.parametrize(
@@ -107,11 +108,20 @@ def test_mirror_variables(tmp_path):
     assert doctor.check_mirrors({}) == []
 
 
+def model(name, *problems):
+    return ModelStatus(MODELS.entry(name), None, problems)
+
+
 def test_damaged_model_files():
-    [check] = doctor.check_files({"yunet": ["cache: cut short"], "fer": []})
+    [check] = doctor.check_files([model("yunet", "cache: cut short"), model("fer")])
     assert (check.name, check.ok, check.detail) == ("model file yunet", False, "cache: cut short")
-    assert "groupemo models pull yunet" in check.remedy
-    assert [check.ok for check in doctor.check_files({"fer": []})] == [True]
+    assert check.remedy == "remove it, then groupemo models pull yunet"
+    assert [check.ok for check in doctor.check_files([model("fer")])] == [True]
+
+
+def test_a_damaged_file_that_groupemo_ships_comes_back_by_installing_it_again():
+    [check] = doctor.check_files([model("groupemo", "cut short")])
+    assert check.remedy.startswith("remove it, then python -m pip install --force-reinstall")
 
 
 def plugin(name, ready, how="groupemo models pull it"):

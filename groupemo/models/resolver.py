@@ -93,6 +93,11 @@ class Entry:
         """Where the cache keeps it: two files of the same name must not meet."""
         return f"{self.name}/{self.file}" if self.stand_in or not self.sha256 else self.file
 
+    @property
+    def shipped(self) -> bool:
+        """Whether it comes with groupemo itself, and from nowhere else."""
+        return all(source.startswith("package:groupemo/") for source in self.sources)
+
 
 @dataclass(frozen=True)
 class Search:
