@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "groupemo"
 FLOORS = [
     "_version errors files emotions boxes faces images labels label_csv label_formats analysis"
     " matching environment metrics markdown",
-    "plugins catalog models detectors backends crops samples calibration traits",
+    "plugins catalog packages models detectors backends crops samples calibration traits",
     "engine scores detections difference figures slices planning ablation",
     "pipeline evaluation comparison standing testing importing",
     "drawing export plots report robustness training",
