@@ -71,18 +71,15 @@ class Package:
         return f"{self.distribution} cannot be imported ({type(error).__name__}: {said})"
 
     def _check_version(self) -> None:
-        version = self._version()
-        if self.distribution in _warned or version in SpecifierSet(self.tested):
+        try:
+            version = importlib.metadata.version(self.distribution)
+        except importlib.metadata.PackageNotFoundError:  # a copy on the path, not an installation
+            version = ""
+        if self.distribution in _warned or (version and version in SpecifierSet(self.tested)):
             return
         _warned.add(self.distribution)
         warnings.warn(
-            f"{self.distribution} {version} is not one of the versions groupemo was tested with"
-            f" ({self.tested}): its answers may differ",
+            f"{self.distribution} {version or '(unknown version)'} is not one of the versions"
+            f" groupemo was tested with ({self.tested}): its answers may differ",
             stacklevel=3,
         )
-
-    def _version(self) -> str:
-        try:
-            return importlib.metadata.version(self.distribution)
-        except importlib.metadata.PackageNotFoundError:  # a copy on the path, not an installation
-            return "of an unknown version"
