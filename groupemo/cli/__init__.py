@@ -12,6 +12,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -89,7 +90,7 @@ def _terminated_as_interrupted() -> Iterator[None]:
 
 app = typer.Typer(
     cls=Root,
-    no_args_is_help=True,
+    invoke_without_command=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -110,6 +111,7 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def main(
+    context: typer.Context,
     version: Annotated[
         bool,
         typer.Option(
@@ -118,6 +120,10 @@ def main(
     ] = False,
 ) -> None:
     """How far to trust emotion recognition on group photos."""
+    if context.invoked_subcommand is None:
+        from groupemo.cli.start import print_start
+
+        print_start(Path())
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
