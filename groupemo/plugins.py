@@ -463,6 +463,14 @@ DETECTORS: Registry[Detector] = Registry(
             "RetinaFace with a small MobileNet",
             ("retinaface-mobilenet",),
         ),
+        "centerface": BuiltIn(
+            "groupemo.detectors.centerface:CenterFace",
+            "CenterFace: small faces too, with landmarks",
+            ("centerface",),
+        ),
+        "scrfd": BuiltIn(
+            "groupemo.detectors.scrfd:SCRFD", "SCRFD-2.5G, with landmarks", ("scrfd",)
+        ),
         "ssd": BuiltIn(
             "groupemo.detectors.ssd:SSD",
             "OpenCV's res10 net",
