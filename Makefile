@@ -12,7 +12,7 @@ ifneq ($(GROUPEMO_SAMPLES),)
 export GROUPEMO_SAMPLES
 endif
 
-.PHONY: help install install-train demo test test-slow test-all check crosscheck format bench bench-net coverage docs outputs site clean
+.PHONY: help install install-train demo test test-slow test-packages test-all check crosscheck format bench bench-net coverage docs outputs site clean
 
 help:  ## Say what can be made.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,7 +39,10 @@ test: install  ## Run the fast tests.
 test-slow: install  ## Run the tests that take longer; in one process, so that figures are printed.
 	$(BIN)/python -m pytest -n 0 -m slow
 
-test-all: test test-slow  ## Run every test.
+test-packages: install  ## Compare with the packages themselves, each in an environment of its own.
+	$(BIN)/python tests/packages/lane.py
+
+test-all: test test-slow test-packages  ## Run every test.
 
 check: install  ## Check style and types.
 	$(BIN)/ruff check .

@@ -22,6 +22,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
+collect_ignore = ["packages"]  # they run in environments of their own: make test-packages
 
 
 def _folder(variable: str, default: Path, what: str) -> Path:
