@@ -41,7 +41,7 @@ def padded_to_stride(image: Image) -> Image:
 
 
 def _open_sizes(source: Path, target: Path) -> None:
-    """Rewrite the sizes a file declares, and what it enlarges to them: each step of a pyramid twice.
+    """Rewrite the sizes a file declares, and what it enlarges to them: a pyramid's steps, twice.
 
     Weights that the file lists among its inputs become constants.
     """
