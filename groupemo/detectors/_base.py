@@ -26,6 +26,7 @@ __all__ = [
     "Whole",
     "blob",
     "checked",
+    "joined",
     "nms",
     "padded",
     "resized",
@@ -116,7 +117,7 @@ class NativeDetector(ABC):
         """
         pixels = _checked_image(image)
         views = self._views(pixels)
-        found = _joined(
+        found = joined(
             [
                 view.to_image(_finite(there))
                 for view, there in zip(
@@ -198,9 +199,9 @@ def blob(
     return np.asarray(cv2.dnn.blobFromImages(images, scale, size, mean, swapRB=bgr))
 
 
-def padded(image: Image, least: int) -> Image:
-    """Return `image` with black at the right and the bottom where a side is below `least`."""
-    bottom, right = (max(0, least - side) for side in image.shape[:2])
+def padded(image: Image, step: int) -> Image:
+    """Return `image` with black at the right and the bottom up to multiples of `step`."""
+    bottom, right = (-side % step for side in image.shape[:2])
     if not bottom and not right:
         return image
     return np.asarray(cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_CONSTANT), np.uint8)
@@ -264,7 +265,8 @@ def _finite(found: Found) -> Found:
     return found.pick(np.isfinite(np.concatenate(values, axis=1)).all(axis=1))
 
 
-def _joined(parts: Sequence[Found]) -> Found:
+def joined(parts: Sequence[Found]) -> Found:
+    """Return what was found in several pieces, or on several grids, together."""
     boxes, scores, landmarks = zip(*parts, strict=True)
     points = None if landmarks[0] is None else np.concatenate(landmarks)
     return Found(np.concatenate(boxes), np.concatenate(scores), points)

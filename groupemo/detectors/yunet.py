@@ -1,18 +1,34 @@
-"""YuNet: the default detector, 76,000 parameters, through OpenCV."""
+"""YuNet: the default detector, 76,000 parameters, under ONNX Runtime."""
 
 from __future__ import annotations
 
-import cv2
-import numpy as np
+from typing import Any
 
-from groupemo.detectors._base import Found, Image, View, Whole, checked, padded, shrunk
-from groupemo.errors import ModelError
+import numpy as np
+from numpy.typing import NDArray
+
+from groupemo.detectors._base import (
+    Found,
+    Image,
+    View,
+    Whole,
+    blob,
+    checked,
+    joined,
+    padded,
+    shrunk,
+)
 from groupemo.models import store
+from groupemo.models.session import open_session, run
 
 __all__ = ["YuNet"]
 
-_SMALLEST = 64
-"""OpenCV 4.14 returns garbage for a long image less than 33 pixels high: such are padded."""
+_STRIDES = (8, 16, 32)
+"""Pixels from one point of each of the net's three grids to the next."""
+
+_FIXED, _OPEN = b"\n\x03\x08\x80\x05", (b"\n\x03\x12\x01h", b"\n\x03\x12\x01w")
+"""A side of the input as the file has it, 640 pixels, and as long a spelling of "any number": the
+net takes any picture whose sides are multiples of 32."""
 
 _LARGE = 1280
 """YuNet misses most faces higher than about 500 pixels: from this side length on, a photo is
@@ -60,12 +76,10 @@ class YuNet(Whole):
         super().__init__(score, min_size, overlap, max_side)
         file = store.fetch("yunet")
         self.models = {file.path.name: file.sha256}
-        try:
-            self._net = cv2.FaceDetectorYN.create(
-                str(file.path), "", (320, 320), score, overlap, _MOST
-            )
-        except cv2.error as error:
-            raise ModelError(f"{file.path}: OpenCV cannot read it: {error}") from error
+        model = file.path.read_bytes()
+        for side in _OPEN:
+            model = model.replace(_FIXED, side, 1)
+        self._session = open_session(file.path, model)
 
     def _views(self, image: Image) -> list[View]:
         views = super()._views(image)
@@ -73,11 +87,30 @@ class YuNet(Whole):
         return [*views, shrunk(image, _OVERVIEW)] if large else views
 
     def _find(self, image: Image) -> Found:
-        bgr = cv2.cvtColor(padded(image, _SMALLEST), cv2.COLOR_RGB2BGR)
-        self._net.setInputSize((bgr.shape[1], bgr.shape[0]))
-        _, rows = self._net.detect(bgr)
-        if rows is None:
-            return Found.nothing(landmarks=True)
-        # a row: x, y, w, h, the five points (the subject's right eye is the viewer's left), score
-        boxes = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4]], axis=1)
-        return Found(boxes, rows[:, 14], rows[:, 4:14].reshape(-1, 5, 2))
+        pixels = padded(image, _STRIDES[-1])
+        outputs = [each[0] for each in run(self._session, blob([pixels], 1, bgr=True))]
+        found = joined(
+            [
+                _decoded(stride, pixels.shape[1] // stride, outputs[level::3], self._min_score)
+                for level, stride in enumerate(_STRIDES)
+            ]
+        )
+        return found.pick(np.argsort(-found.scores)[:_MOST])
+
+
+def _decoded(
+    stride: int, columns: int, outputs: list[NDArray[np.float32]], min_score: float
+) -> Found:
+    """Read one grid's outputs, a row a point: class, objectness, box (n, 4), points (n, 10).
+
+    Boxes are the centre's offset and the logarithm of the size, in strides; points
+    are offsets, the subject's right eye first, which is the viewer's left.
+    """
+    classes, objects, boxes, points = outputs
+    scores: NDArray[Any] = np.sqrt(classes[:, 0] * objects[:, 0])
+    sure = np.flatnonzero(scores >= min_score)
+    corner = np.stack([sure % columns, sure // columns], axis=1)
+    centre, half = corner + boxes[sure, :2], np.exp(boxes[sure, 2:]) / 2
+    landmarks = corner[:, None] + points[sure].reshape(-1, 5, 2)
+    edges = np.concatenate([centre - half, centre + half], axis=1)
+    return Found(edges * stride, scores[sure], landmarks * stride)

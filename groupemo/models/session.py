@@ -14,8 +14,15 @@ from groupemo.errors import ModelError
 __all__ = ["open_session", "run"]
 
 
-def open_session(path: Path) -> ort.InferenceSession:
+def open_session(path: Path, model: bytes | None = None) -> ort.InferenceSession:
     """Open an ONNX file for one thread: groupemo is parallel over photos, not inside a net.
+
+    Parameters
+    ----------
+    path : Path
+        The file; messages name it.
+    model : bytes, optional
+        What is opened in its place.
 
     Raises
     ------
@@ -28,7 +35,7 @@ def open_session(path: Path) -> ort.InferenceSession:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(model or str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises classes of its own without a common base
         raise ModelError(f"{path}: not an ONNX model that can be run here: {error}") from error
 
