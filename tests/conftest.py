@@ -25,6 +25,15 @@ ROOT = Path(__file__).resolve().parent.parent
 collect_ignore = ["packages"]  # they run in environments of their own: make test-packages
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures that passing tests recorded as a property, from whichever process."""
+    passed = terminalreporter.stats.get("passed", [])
+    properties = [item for report in passed for item in report.user_properties]
+    if figures := [text for name, text in properties if name == "figure"]:
+        terminalreporter.section("figures")
+        terminalreporter.write_line("\n".join(figures))
+
+
 def _folder(variable: str, default: Path, what: str) -> Path:
     folder = Path(os.environ.get(variable, default)).resolve()
     if not folder.is_dir():

@@ -14,6 +14,7 @@ import threading
 import time
 import uuid
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -38,7 +39,10 @@ GONE = (OSError, http.client.HTTPException, EOFError)
 
 @pytest.fixture
 def photos(tmp_path):
-    folder = tmp_path / "photos"
+    return make_photos(tmp_path / "photos")
+
+
+def make_photos(folder):
     folder.mkdir()
     for number in range(PHOTOS):
         noise = np.random.default_rng(number).integers(0, 255, (120, 300, 3), np.uint8)
@@ -181,11 +185,24 @@ def check_export(photos):
 
 
 @pytest.mark.parametrize(
-    "kills", [10, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
+    ("servers", "kills"),
+    [(1, 10), pytest.param(4, 50, marks=[pytest.mark.slow, pytest.mark.timeout(900)])],
 )
-def test_a_killed_server_loses_nothing_acknowledged(photos, kills):
-    labelling = Labelling(photos, "AB")
-    chance, exports = random.Random(0), 0
+def test_a_killed_server_loses_nothing_acknowledged(tmp_path, servers, kills, record_property):
+    seconds_to_start(make_photos(tmp_path / "first"))  # the fork server's own start
+    folders = [make_photos(tmp_path / str(number)) for number in range(servers)]
+    with ThreadPoolExecutor(servers) as pool:  # each waits for its disk most of the time
+        done = [*pool.map(label_and_kill, folders, [kills] * servers)]
+    actions, exports = map(sum, zip(*done, strict=True))
+    record_property(
+        "figure", f"{servers * kills} kills, {actions} actions, {exports} times with an export"
+    )
+
+
+def label_and_kill(photos, kills):
+    """Kill the server of a folder again and again; count what was labelled and exported."""
+    labelling = Labelling(photos, photos.name)
+    chance, exports = random.Random(photos.name), 0
     longest = 3 * seconds_to_start(photos)  # a busy machine is no failure
     for _ in range(kills):
         label_until_killed(photos, labelling, chance, chance.uniform(0, longest))
@@ -194,9 +211,9 @@ def test_a_killed_server_loses_nothing_acknowledged(photos, kills):
     with Server(photos) as server, Tab(server) as tab:
         labelling.take_up(tab)
     assert check_export(photos)
-    print(f"{kills} kills, {len(labelling.acknowledged)} actions, {exports} times with an export")
     assert len(labelling.acknowledged) > kills
     assert exports
+    return len(labelling.acknowledged), exports
 
 
 def seconds_to_start(photos):
