@@ -4,40 +4,53 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import onnx
-import onnxruntime as ort
 from onnx import numpy_helper
 
-from groupemo.detectors._base import Image
+from groupemo.detectors._base import Image, View, Whole, shrunk
 from groupemo.errors import ModelError
 from groupemo.models import store
 from groupemo.models.session import open_session
 
-__all__ = ["STRIDE", "open_any_size", "padded_to_stride"]
+__all__ = ["STRIDE", "Convolutional"]
 
 STRIDE = 32
 """The sides of a picture must be multiples of it: the coarsest step of these nets."""
 
+_LARGE, _OVERVIEW = 1280, 640
+"""These nets miss faces higher than some 400 pixels: a photo longer than the first is searched
+at the second length too."""
 
-def open_any_size(file: store.ModelFile) -> ort.InferenceSession:
-    """Open a fully convolutional net, its input's batch, height and width left open.
+
+class Convolutional(Whole):
+    """A detector by a fully convolutional net: opens its file for pictures of any size.
+
+    Parameters
+    ----------
+    model : str
+        The file's name in the model store.
+    min_score, min_size, overlap, max_side
+        As those of `Whole`.
 
     Raises
     ------
     ModelError
-        If the file cannot be read, or the cache cannot be written.
+        If the file cannot be had or read, or the cache cannot be written.
     """
-    return open_session(store.derived("any-size-1", file, _open_sizes))
 
+    def __init__(
+        self, model: str, min_score: float, min_size: float, overlap: float, max_side: int | None
+    ) -> None:
+        super().__init__(min_score, min_size, overlap, max_side)
+        file = store.fetch(model)
+        self.models = {file.path.name: file.sha256}
+        self._session = open_session(store.derived("any-size-1", file, _open_sizes))
 
-def padded_to_stride(image: Image) -> Image:
-    """Return `image` with black at the right and the bottom up to multiples of `STRIDE`."""
-    bottom, right = (-side % STRIDE for side in image.shape[:2])
-    if not bottom and not right:
-        return image
-    return np.asarray(cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_CONSTANT), np.uint8)
+    def _views(self, image: Image) -> list[View]:
+        views = super()._views(image)
+        large = max(views[0].pixels.shape) > _LARGE
+        return [*views, shrunk(image, _OVERVIEW)] if large else views
 
 
 def _open_sizes(source: Path, target: Path) -> None:

