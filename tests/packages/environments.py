@@ -15,10 +15,12 @@ import argparse
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -35,7 +37,30 @@ def names() -> list[str]:
 
 
 def lock_file(name: str) -> Path:
+    """Return the file that pins what is in an environment."""
     return HERE / f"{name}.txt"
+
+
+def _input_file(name: str) -> Path:
+    return HERE / f"{name}.in"
+
+
+def wanted(name: str) -> dict[str, str]:
+    """Return the distributions that an environment is made for, and which versions are allowed."""
+    lines = [line.partition("#")[0].strip() for line in _input_file(name).read_text().splitlines()]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    found = {}
+    for line in lines:
+        if extra := re.match(r"\.\[([\w-]+)\]", line):
+            lines.extend(project["optional-dependencies"][extra[1]])
+        elif known := re.match(r"([\w-]+)(.*)", line):
+            found[known[1]] = known[2]
+    return found
+
+
+def pins(name: str) -> dict[str, str]:
+    """Return the distributions in an environment and their versions."""
+    return dict(line.split("==") for line in lock_file(name).read_text().split())
 
 
 def folder(name: str) -> Path:
@@ -82,7 +107,7 @@ def lock(name: str) -> None:
     uv(
         "pip", "compile", "--quiet", "--upgrade", "--no-header", "--no-annotate",
         "--python-version", "3.11", "--excludes", HERE / "without.txt",
-        "--no-emit-package", "groupemo", "--output-file", lock_file(name), HERE / f"{name}.in",
+        "--no-emit-package", "groupemo", "--output-file", lock_file(name), _input_file(name),
     )  # fmt: skip
 
 

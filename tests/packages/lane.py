@@ -12,12 +12,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
 import time
-import tomllib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -29,30 +27,31 @@ from groupemo._version import __version__
 from groupemo.files import write_atomically
 from groupemo.markdown import table
 
-HERE, ROOT = environments.HERE, environments.ROOT
-REPORT = ROOT / "reports" / "parity.md"
+REPORT = environments.ROOT / "reports" / "parity.md"
 ABOUT = """\
 # Beside the packages themselves
 
 `make test-packages`. What groupemo answers on photos beside what the packages answer, each in an
 environment of its own: the widest difference found, and the bound past which a test fails."""
+OURS = ("numpy", "onnxruntime", "opencv-python-headless")
+"""What groupemo's answers hang on most."""
 
 
 @dataclass(frozen=True)
 class Ran:
-    """What came of one environment's tests."""
+    """What came of the tests of one environment."""
 
     name: str
-    output: str
+    told: str
     built: bool = True
-    failed: bool = False
+    passed: bool = False
     compared: list[dict] = field(default_factory=list)
 
 
-def tests(name: str) -> list[Path]:
+def files(name: str) -> list[Path]:
     """Return the files whose tests run in an environment."""
-    stem = f"test_{name.replace('-', '_')}"
-    return sorted([*HERE.glob(f"{stem}.py"), *HERE.glob(f"{stem}_*.py")])
+    here, stem = environments.HERE, f"test_{name.replace('-', '_')}"
+    return sorted([*here.glob(f"{stem}.py"), *here.glob(f"{stem}_*.py")])
 
 
 def run(name: str) -> Ran:
@@ -65,48 +64,32 @@ def run(name: str) -> Ran:
     ready = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         differences = Path(folder, "differences.json")
-        done = subprocess.run(
-            [python, "-m", "pytest", "-q", "--differences", differences, *tests(name)],
-            cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True, check=False,
+        tested = subprocess.run(
+            [python, "-m", "pytest", "-q", "--differences", differences, *files(name)],
+            env={**os.environ, "PYTHONPATH": str(environments.ROOT)}, text=True, check=False,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         compared = json.loads(differences.read_text()) if differences.exists() else []
-    took = f"built in {ready - begun:.0f} s, tested in {time.monotonic() - ready:.0f} s"
-    return Ran(name, f"== {name}: {took}\n{done.stdout}", True, bool(done.returncode), compared)
+    took = f"ready after {ready - begun:.0f} s, tested in {time.monotonic() - ready:.0f} s"
+    told = f"== {name}: {took}\n{tested.stdout}"
+    return Ran(name, told, passed=not tested.returncode, compared=compared)
 
 
 def versions(name: str) -> str:
     """Return what an environment is made for and what runs groupemo's side, with versions."""
-    pins = dict(line.split("==") for line in environments.lock_file(name).read_text().split())
-    theirs = [one for one in wanted(name) if one not in ("pytest", *OURS)]
-    told = ", ".join(f"{one} {pins[one]}" for one in theirs)
-    return f"{told} beside groupemo {__version__}, {', '.join(f'{o} {pins[o]}' for o in OURS)}"
-
-
-OURS = ("numpy", "onnxruntime", "opencv-python-headless")
-"""What groupemo's answers hang on most."""
-
-
-def wanted(name: str) -> list[str]:
-    """Return the distributions that an environment is made for, by name."""
-    lines = (HERE / f"{name}.in").read_text().splitlines()
-    found = []
-    for line in lines:
-        if extra := re.match(r"\.\[([\w-]+)\]", line):
-            project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-            lines.extend(project["optional-dependencies"][extra[1]])
-        elif known := re.match(r"[\w-]+", line):
-            found.append(known[0])
-    return found
+    pins, others = environments.pins(name), {"pytest", *OURS}
+    theirs = [f"{one} {pins[one]}" for one in environments.wanted(name) if one not in others]
+    ours = [f"groupemo {__version__}", *(f"{one} {pins[one]}" for one in OURS)]
+    return f"{', '.join(theirs)} beside {', '.join(ours)}."
 
 
 def rows(compared: Iterable[dict]) -> Iterator[tuple[str, ...]]:
     """Return the widest difference of each thing compared, in order of its first."""
     widest: dict[tuple[str, str], dict] = {}
     for one in compared:
-        key = one["what"], one["on"]
-        if key not in widest or not one["value"] <= widest[key]["value"]:
-            widest[key] = one
+        known = widest.setdefault((one["what"], one["on"]), one)
+        if not one["value"] <= known["value"]:  # also one that is not a number
+            known.update(one)
     for (what, on), one in widest.items():
         yield what, on, f"{one['value']:.2g}", f"{one['bound']:.2g}"
 
@@ -120,20 +103,21 @@ def report(ran: Iterable[Ran]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def main() -> int:
+def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="the environments; all of them")
-    names = parser.parse_args().names or environments.names()
-    with ThreadPoolExecutor(2) as pool:
-        ran = []
+    names = parser.parse_args(words).names or environments.names()
+    ran = []
+    with ThreadPoolExecutor(2) as pool:  # one waits for the network while another is tested
         for one in pool.map(run, names):
-            print(one.output, flush=True)
+            print(one.told, flush=True)
             ran.append(one)
     text = report(one for one in ran if one.built)
     print(text)
-    if all(one.built and not one.failed for one in ran) and len(ran) == len(environments.names()):
+    if names == environments.names() and all(one.passed for one in ran):
         write_atomically(REPORT, text.encode())
-    return int(any(one.failed or (not one.built and bool(os.environ.get("CI"))) for one in ran))
+    must = [one for one in ran if one.built or os.environ.get("CI")]
+    return 0 if all(one.passed for one in must) else 1
 
 
 if __name__ == "__main__":
