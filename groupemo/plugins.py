@@ -506,6 +506,23 @@ BACKENDS: Registry[Backend] = Registry(
             "face-api's expression net",
             ("face-api", "face-api-manifest"),
         ),
+        "ferplus": BuiltIn(
+            "groupemo.backends.ferplus:FerPlus", "the net published with FER+", ("ferplus",)
+        ),
+        "hsemotion": BuiltIn(
+            "groupemo.backends.hsemotion:HSEmotion",
+            "HSEmotion's EfficientNet-B0",
+            ("hsemotion-vgaf",),
+        ),
+        "hsemotion-afew": BuiltIn(
+            "groupemo.backends.hsemotion:HSEmotion",
+            "another choice among the same nets",
+            ("hsemotion-afew",),
+            {"tuned": "afew"},
+        ),
+        "ddamfn": BuiltIn(
+            "groupemo.backends.ddamfn:DDAMFN", "DDAMFN, as uniface runs it", ("ddamfn-7",)
+        ),
         "prior": BuiltIn(
             "groupemo.backends.prior:Prior", "always the same answer: what every model has to beat"
         ),
