@@ -210,9 +210,11 @@ class Registry(Generic[P]):
         name, in_spec = parse_spec(which)
         chosen = {**in_spec, **options}
         wrapping = {key: chosen.pop(key) for key in self.wrappers if key in chosen}
-        plugin = self._build(name, chosen)
+        factory, defaults = self._factory(name)
+        settings = {**defaults, **chosen}
+        plugin = self._build(name, factory, settings)
         label = getattr(plugin, "label", None) or spell_spec(name, chosen)
-        loaded = self._loaded(label, plugin, chosen, nullcontext())
+        loaded = self._loaded(label, plugin, settings, nullcontext())
         for key, value in wrapping.items():
             loaded = _target(self.wrappers[key])(loaded, value)
         return loaded
@@ -233,10 +235,9 @@ class Registry(Generic[P]):
             _check_classes(plugin.classes, label)
         return Loaded(label, plugin, {"label": label, **_provenance(plugin, options)}, guard)
 
-    def _build(self, name: str, options: Mapping[str, Any]) -> P:
-        factory, defaults = self._factory(name)
+    def _build(self, name: str, factory: Callable[..., P], options: Mapping[str, Any]) -> P:
         try:
-            return factory(**{**defaults, **options})
+            return factory(**options)
         except TypeError as error:
             raise OptionError(f"{self.kind} {name!r}: {_plain(error)}") from error
         except GroupemoError:
@@ -435,6 +436,24 @@ DETECTORS: Registry[Detector] = Registry(
         "yunet": BuiltIn(
             "groupemo.detectors.yunet:YuNet", "small, fast, few phantoms: the default", ("yunet",)
         ),
+        "fast": BuiltIn(
+            "groupemo.detectors.yunet:YuNet",
+            "the preset for speed: YuNet on photos of at most 640 pixels",
+            ("yunet",),
+            {"max_side": 640, "min_score": 0.65},
+        ),
+        "balanced": BuiltIn(
+            "groupemo.detectors.scrfd:SCRFD",
+            "the preset between: SCRFD on photos of at most 800 pixels",
+            ("scrfd",),
+            {"max_side": 800},
+        ),
+        "best": BuiltIn(
+            "groupemo.detectors.fused:Fused",
+            "the preset that finds most: SCRFD and CenterFace fused",
+            ("scrfd", "centerface"),
+            {"detectors": "scrfd+centerface"},
+        ),
         "haar": BuiltIn(
             "groupemo.detectors.haar:Haar", "OpenCV's cascade at 1.1/5", ("haar-frontal",)
         ),
@@ -477,6 +496,10 @@ DETECTORS: Registry[Detector] = Registry(
             ("ssd-res10-prototxt", "ssd-res10-caffemodel"),
         ),
         "ssd-rfb": BuiltIn("groupemo.detectors.rfb:RFB", "Ultra-Light RFB-640", ("ssd-rfb-640",)),
+        "fused": BuiltIn(
+            "groupemo.detectors.fused:Fused",
+            "any detectors together: fused:detectors=yunet+centerface",
+        ),
         "labelled": BuiltIn(
             "groupemo.detectors.labelled:LabelledBoxes",
             "the faces labelled by hand, in an evaluation alone",
