@@ -102,4 +102,4 @@ def found(answer: Mapping[str, Any]) -> tuple[Faces, np.ndarray]:
     boxes = np.reshape(np.array(answer["boxes"], dtype=np.float64), (-1, 4))
     kept = nonempty(boxes)
     faces = Faces(boxes[kept], np.array(answer["scores"], dtype=np.float64)[kept])
-    return faces, np.reshape(answer["probs"], (len(boxes), -1))[kept]
+    return faces, np.array(answer["probs"], dtype=np.float64)[kept]

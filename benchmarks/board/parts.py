@@ -107,7 +107,7 @@ def measured_speed(options: Options) -> dict[str, Any]:
             except NotHere as error:
                 absent[contender.name] = str(error)
         for number in range(options.rounds):
-            chosen = _round(photos, number)
+            chosen = round_of(photos, number)
             for one in _rotated(crews, number):
                 mine = told[one.contender.name]
                 answers, classes, seconds = one.answers(chosen)
@@ -149,7 +149,7 @@ def _fit(one: Crew, photos: Sequence[Path]) -> dict[str, float]:
     return {str(number): value for number, value in seconds.items()}
 
 
-def _round(photos: Sequence[Path], number: int) -> list[Path]:
+def round_of(photos: Sequence[Path], number: int) -> list[Path]:
     """Return the photos of a round: rounds walk through all of them, and begin again."""
     taken = min(A_ROUND, len(photos))
     stride = -(-len(photos) // taken)
