@@ -1,6 +1,9 @@
 """Nets whose published files may be out of reach: read from stand-ins of the same layout."""
 
 import dataclasses
+import functools
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import cv2
 import numpy as np
@@ -8,10 +11,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from groupemo.backends import ddamfn
+from groupemo.backends import ddamfn, hsemotion
 from groupemo.emotions import EMOTIONS, align_probs
 from groupemo.errors import MissingExtra, ModelError, OptionError
 from groupemo.faces import Faces
+from groupemo.models import resolver
 from groupemo.models.resolver import sha256_of
 from groupemo.models.store import MODELS
 from groupemo.plugins import BACKENDS
@@ -221,6 +225,97 @@ def test_without_pytorch_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "torch", None)
     with pytest.raises(MissingExtra, match=r"torch is not installed: pip install 'groupemo"):
         BACKENDS.load("ddamfn")
+
+
+# --- a net of which a file says where it is -----------------------------------------------------
+
+
+@pytest.fixture
+def site(tmp_path):
+    """Serve two nets of one name on loopback; yield the address, their folder, what is asked."""
+    folder, asked = tmp_path / "site", []
+    for name in ("hsemotion-vgaf", "hsemotion-afew"):
+        (folder / name).mkdir(parents=True)
+        save_onnx(name, folder / name / "net.onnx")
+
+    class Handler(SimpleHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            super().do_GET()
+
+        def log_message(self, *_):
+            pass
+
+    handler = functools.partial(Handler, directory=folder)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", folder, asked
+        server.shutdown()
+        thread.join()
+
+
+def describe(path, source, sha256):
+    path.write_text(
+        f'source = "{source}"\nsha256 = "{sha256}"\noutput = "logits"\n'
+        f"classes = {list(hsemotion.CLASSES)}\n"
+    )
+    return f"onnx:description={path}"
+
+
+@pytest.fixture
+def online(tmp_path, monkeypatch):
+    for variable in ("GROUPEMO_OFFLINE", "GROUPEMO_MODELS"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("GROUPEMO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(resolver, "_in_vain", {})
+
+
+def test_a_description_may_say_where_the_net_is(site, online, tmp_path):
+    address, folder, asked = site
+    specs = {}
+    for name in ("hsemotion-vgaf", "hsemotion-afew"):
+        proof = sha256_of(folder / name / "net.onnx")
+        source = f"{address}/{name}/net.onnx"
+        specs[describe(tmp_path / f"{name}.toml", f"{source}?raw=true", proof)] = proof
+    for _ in range(2):  # files of one name do not take each other's place
+        for spec, proof in specs.items():
+            assert BACKENDS.load(spec).plugin.models == {"net.onnx": proof}
+    assert len(asked) == 2
+    check_backend(BACKENDS.load(spec).plugin)
+
+
+def test_another_net_at_its_address_is_refused(site, online, tmp_path):
+    spec = describe(tmp_path / "a.toml", f"{site[0]}/hsemotion-vgaf/net.onnx", "0" * 64)
+    with pytest.raises(ModelError, match=r"net.onnx has SHA-256 \w+..., expected 000000000000"):
+        BACKENDS.load(spec)
+    assert not list((tmp_path / "cache").rglob("*.onnx"))
+
+
+def test_a_mirror_folder_holds_such_nets_too(site, online, tmp_path, monkeypatch):
+    folder = site[1] / "hsemotion-vgaf"
+    monkeypatch.setenv("GROUPEMO_MODELS", str(folder))
+    monkeypatch.setenv("GROUPEMO_OFFLINE", "1")
+    proof = sha256_of(folder / "net.onnx")
+    backend = BACKENDS.load(describe(tmp_path / "a.toml", "https://example.org/net.onnx", proof))
+    assert backend.plugin.models == {"net.onnx": proof}
+
+
+@pytest.mark.parametrize(
+    ("source", "sha256", "reason"),
+    [
+        ("", "0" * 64, r"a.toml: it names no source: say model="),
+        ("https://example.org/net.onnx", "0" * 40, r"a.toml: sha256 is '0{40}': expected 64 hex"),
+    ],
+)
+def test_a_description_without_proof_is_refused(tmp_path, source, sha256, reason):
+    with pytest.raises(OptionError, match=reason):
+        BACKENDS.load(describe(tmp_path / "a.toml", source, sha256))
+
+
+def test_a_net_has_to_be_named():
+    with pytest.raises(OptionError, match=r"model= is missing"):
+        BACKENDS.load("onnx:classes=happy")
 
 
 # --- what is out of reach -----------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -16,11 +17,14 @@ from groupemo.crops import checked_margin, checked_size
 from groupemo.emotions import parse_emotion
 from groupemo.errors import LabelError, OptionError
 
-__all__ = ["CHANNELS", "LAYOUTS", "Description", "describe"]
+__all__ = ["CHANNELS", "LAYOUTS", "Description", "describe", "read_origin"]
 
 CHANNELS = {"gray": 1, "rgb": 3, "bgr": 3}
 LAYOUTS = {"nchw": 1, "nhwc": 3}
 """Where the channels are among the four dimensions."""
+
+ORIGIN = ("source", "sha256")
+"""Fields of a file that say which net it describes, not how."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +111,10 @@ def describe(
         If a field is missing, unknown or means nothing; names the file.
     """
     path = _beside(model) if description is None else Path(description)
-    values = {**_read(path), **options} if path else dict(options)
+    told = (
+        {name: value for name, value in _read(path).items() if name not in ORIGIN} if path else {}
+    )
+    values = {**told, **options}
     where = path or model
     known = [field.name for field in fields(Description)]
     unknown = [name for name in values if name not in known]
@@ -122,6 +129,25 @@ def describe(
         return Description(**values)
     except OptionError as error:
         raise OptionError(f"{where}: {error}") from error
+
+
+def read_origin(description: str | Path) -> tuple[str, str]:
+    """Return where a description says that its net comes from: `source` and `sha256`.
+
+    Raises
+    ------
+    OptionError
+        If it does not; names the file.
+    """
+    values = _read(Path(description))
+    source, sha256 = (values.get(name) for name in ORIGIN)
+    if not isinstance(source, str) or not source:
+        raise OptionError(f"{description}: it names no source: say model=, or where the net is")
+    if not isinstance(sha256, str) or not re.fullmatch("[0-9a-f]{64}", sha256):
+        raise OptionError(
+            f"{description}: sha256 is {sha256!r}: expected 64 hex digits, lower case"
+        )
+    return source, sha256
 
 
 def _beside(model: Path) -> Path | None:

@@ -8,6 +8,12 @@ The description is given as options, or stands beside `net.onnx` as `net.toml`
     range = [0, 255]
     output = "logits"
     margin = 0.1
+
+or says, alone, where the net is and what proves it::
+
+    source = "https://example.org/nets/net.onnx"
+    sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+    classes = ["happy", "sad"]
 """
 
 from __future__ import annotations
@@ -19,10 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groupemo.backends._base import CropBackend
-from groupemo.backends._description import CHANNELS, LAYOUTS, describe
+from groupemo.backends._description import CHANNELS, LAYOUTS, describe, read_origin
 from groupemo.crops import Image, checked_size, crop, gray, resize
-from groupemo.errors import ModelError
+from groupemo.errors import ModelError, OptionError
 from groupemo.faces import Faces
+from groupemo.models import store
 from groupemo.models.resolver import sha256_of
 from groupemo.models.session import open_session, run
 
@@ -40,9 +47,10 @@ class Onnx(CropBackend):
 
     Parameters
     ----------
-    model : path
+    model : path, optional
         The ONNX file: one input of four dimensions, a picture; the first
-        output holds one number a class.
+        output holds one number a class. By default the one that the description
+        names by `source` and `sha256`, fetched as the store's models are.
     description : path, optional
         TOML or JSON with fields of `Description`; by default the file beside
         the model with the suffix .toml or .json, if there is one.
@@ -63,8 +71,16 @@ class Onnx(CropBackend):
     """
 
     def __init__(
-        self, *, model: str | Path, description: str | Path | None = None, **options: Any
+        self,
+        *,
+        model: str | Path | None = None,
+        description: str | Path | None = None,
+        **options: Any,
     ) -> None:
+        if model is None:
+            if description is None:
+                raise OptionError("model= is missing: the path of an ONNX file")
+            model = store.fetch_from(*read_origin(description))
         self._path = Path(model)
         if not self._path.is_file():
             raise ModelError(f"{self._path}: no such file: model= is the path of an ONNX file")

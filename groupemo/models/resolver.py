@@ -34,7 +34,7 @@ import tempfile
 import tomllib
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -81,6 +81,8 @@ class Entry:
         True for weights that only fill the place of the published ones.
     group : bool
         For photos: two faces or more.
+    listed : bool
+        False for a file that no catalog knows, but its user.
     """
 
     name: str
@@ -92,11 +94,13 @@ class Entry:
     sources: tuple[str, ...]
     stand_in: bool = False
     group: bool = False
+    listed: bool = True
 
     @property
     def place(self) -> str:
         """Where the cache keeps it: two files of the same name must not meet."""
-        return f"{self.name}/{self.file}" if self.stand_in or not self.sha256 else self.file
+        alone = self.sha256 and self.listed and not self.stand_in
+        return self.file if alone else f"{self.name}/{self.file}"
 
     @property
     def shipped(self) -> bool:
@@ -185,7 +189,10 @@ class Resolver:
         ModelError
             If no source has it; lists every source and why it failed.
         """
-        entry = self.entry(name)
+        return self.get(self.entry(name))
+
+    def get(self, entry: Entry) -> Path:
+        """Return the path of an entry, which the catalog need not know; see `fetch`."""
         here = self.find(entry)
         if here.path is not None:
             return here.path
@@ -204,7 +211,7 @@ class Resolver:
             else f"put the file at {self.cache / entry.place}"
         )
         raise ModelError(
-            f"{name}: {entry.file} cannot be had:\n"
+            f"{entry.name}: {entry.file} cannot be had:\n"
             + "\n".join(f"  - {reason}" for reason in reasons)
             + f"\n  Remedy: {remedy}."
         )
@@ -243,7 +250,7 @@ class Resolver:
             data = _from_address(source)
             found = [(entry, data)]
         else:
-            found = list(self._from_distribution(source))
+            found = list(self._from_distribution(source, {**self.entries, entry.name: entry}))
         problems = {}
         for each, data in found:
             problems[each.name] = self._wrong_bytes(
@@ -256,12 +263,14 @@ class Resolver:
             raise _SourceFailed(problem)
         return self.cache / entry.place
 
-    def _from_distribution(self, source: str) -> Iterator[tuple[Entry, bytes]]:
-        """Yield every entry of this catalog that the same distribution holds."""
+    def _from_distribution(
+        self, source: str, entries: Mapping[str, Entry]
+    ) -> Iterator[tuple[Entry, bytes]]:
+        """Yield every entry that the same distribution holds."""
         wanted, _, _ = source.partition("#")
         with tempfile.TemporaryDirectory() as folder:
             archive = _archive(wanted, folder)
-            for entry in self.entries.values():
+            for entry in entries.values():
                 for other in entry.sources:
                     distribution, _, member = other.partition("#")
                     if distribution == wanted:

@@ -11,7 +11,7 @@ from pathlib import Path
 from groupemo.errors import ModelError
 from groupemo.models.resolver import Entry, Resolver, cache_dir, sha256_of
 
-__all__ = ["MODELS", "ModelFile", "ModelStatus", "derived", "fetch", "list_models"]
+__all__ = ["MODELS", "ModelFile", "ModelStatus", "derived", "fetch", "fetch_from", "list_models"]
 
 MODELS = Resolver("models.toml", "GROUPEMO_MODELS", "models")
 """The catalog of model files."""
@@ -70,6 +70,27 @@ def fetch(name: str) -> ModelFile:
     path = MODELS.fetch(name)
     entry = MODELS.entry(name)
     return ModelFile(name, path, sha256_of(path), entry.licence, entry.stand_in)
+
+
+def fetch_from(source: str, sha256: str) -> Path:
+    """Return a model file that the store does not list, fetching it first if need be.
+
+    Parameters
+    ----------
+    source : str
+        An address, or a file in a pinned distribution; `groupemo.models.resolver` says
+        how it is written.
+    sha256 : str
+        The file's, 64 lower-case hex digits: any other file is refused, wherever it is.
+
+    Raises
+    ------
+    ModelError
+        If neither the mirror folder, the cache nor the source has the file.
+    """
+    file = source.rpartition("/")[2].partition("?")[0]
+    entry = Entry(sha256[:12], file, 0, sha256, "", "", (source,), listed=False)
+    return MODELS.get(entry)
 
 
 def list_models() -> list[ModelStatus]:
