@@ -11,14 +11,13 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib
-import importlib.metadata
 import json
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -35,6 +34,9 @@ from groupemo.errors import (
     UnknownPlugin,
 )
 from groupemo.faces import Faces
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 __all__ = [
     "BACKENDS",
@@ -258,7 +260,7 @@ class Registry(Generic[P]):
             return self._imported(points[name]), {}
         raise UnknownPlugin(f"no {self.kind} named {name!r}; known: {', '.join(self.names())}")
 
-    def _imported(self, point: importlib.metadata.EntryPoint) -> Callable[..., P]:
+    def _imported(self, point: EntryPoint) -> Callable[..., P]:
         try:
             factory: Callable[..., P] = point.load()
         except Exception as error:  # a package may fail in any way while it is imported
@@ -268,8 +270,10 @@ class Registry(Generic[P]):
             ) from error
         return factory
 
-    def _entry_points(self) -> dict[str, importlib.metadata.EntryPoint]:
-        points = importlib.metadata.entry_points(group=f"groupemo.{self.kind}s")
+    def _entry_points(self) -> dict[str, EntryPoint]:
+        from importlib.metadata import entry_points
+
+        points = entry_points(group=f"groupemo.{self.kind}s")
         return {point.name: point for point in points}
 
 
