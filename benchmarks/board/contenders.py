@@ -38,6 +38,10 @@ HOME = ROOT / "build" / "leaderboard" / "deepface"
 EMOTION = "facial_expression_model_weights.onnx"
 
 
+PARAMETERS = {"detector": "detector_backend"}
+"""Our name of an option -> DeepFace's."""
+
+
 class NotHere(Exception):
     """A contender cannot run here; the message says why in one line."""
 
@@ -104,14 +108,14 @@ def contenders() -> list[Contender]:
                   detector, backend)
             for detector, backend in (("yunet", "deepface"), ("haar", "fer"), ("mtcnn", "fer"))
         ),
-        _deepface("deepface", "DeepFace.analyze(photo)"),
-        _deepface("deepface yunet", "the same, YuNet", detector="yunet"),
-        _deepface("deepface yunet 0.7", "the same, YuNet at 0.7", 0.7, detector="yunet",
-                  twin="groupemo yunet x deepface"),
-        _deepface("deepface yunet 0.7 unaligned", "the same, YuNet at 0.7, align=False", 0.7,
-                  detector="yunet", align=False, twin="groupemo yunet x deepface"),
-        _deepface("deepface ssd", "the same, SSD, align=False", detector="ssd", align=False),
-        _deepface("deepface retinaface", "the same, RetinaFace", detector="retinaface"),
+        _deepface("deepface"),
+        _deepface("deepface yunet", detector="yunet"),
+        _deepface("deepface yunet 0.7", 0.7, twin="groupemo yunet x deepface", detector="yunet"),
+        _deepface("deepface yunet 0.7 unaligned", 0.7, twin="groupemo yunet x deepface",
+                  detector="yunet", align=False),
+        _deepface("deepface ssd", detector="ssd", align=False),
+        _deepface("deepface mtcnn", environment="deepface-mtcnn", detector="mtcnn", align=False),
+        _deepface("deepface retinaface", detector="retinaface", align=False),
         _fer("fer", "FER().detect_emotions(photo)", "fer", twin="groupemo haar x fer"),
         _fer("fer mtcnn", "FER(mtcnn=True).detect_emotions(photo)", "fer-mtcnn", mtcnn=True,
              twin="groupemo mtcnn x fer"),
@@ -126,12 +130,22 @@ def _ours(
 
 
 def _deepface(
-    name: str, title: str, threshold: float | None = None, twin: str = "", **options: object
+    name: str,
+    threshold: float | None = None,
+    twin: str = "",
+    environment: str = "deepface",
+    **options: object,
 ) -> Contender:
+    """Return `DeepFace.analyze` with options, and YuNet's threshold, which is no option of it."""
+    named = {PARAMETERS.get(key, key): value for key, value in options.items()}
+    words = ["photo", "actions=['emotion']", *(f"{key}={value!r}" for key, value in named.items())]
     variables = {"DEEPFACE_BACKEND_ENGINE": "onnx", "DEEPFACE_HOME": str(HOME)}
+    before = ""
     if threshold is not None:
         variables["yunet_score_threshold"] = str(threshold)
-    return Contender(name, title, "deepface", options, "deepface", variables, twin=twin)
+        before = f"yunet_score_threshold={threshold} "
+    title = f"{before}DeepFace.analyze({', '.join(words)})"
+    return Contender(name, title, "deepface", options, environment, variables, twin=twin)
 
 
 def _fer(name: str, title: str, environment: str, twin: str, **options: object) -> Contender:

@@ -163,7 +163,7 @@ def _speed(speed: Results) -> Section:
 def _missing(absent: dict[str, str]) -> str:
     if not absent:
         return ""
-    rows = (f"- {name}: {markdown.escaped(why)}" for name, why in absent.items())
+    rows = ("- {}: `{}`".format(name, why.replace("`", "'")) for name, why in absent.items())
     return "\n\nNot here:\n\n" + "\n".join(rows)
 
 

@@ -22,6 +22,9 @@ DARK = {PAPER: "#191d23", INK: "#e8eaee", QUIET: "#a4acb8", GRID: "#2d333c", BLU
         VERMILLION: "#ec7a2b", GRAY: "#7f8895"}  # fmt: skip
 """What a dark page has in place of each colour."""
 
+LAST = 0.8
+"""Share of the axes' width beyond which names stand at the left of their points."""
+
 PEERS = {"deepface": (VERMILLION, "s"), "fer": (ORANGE, "^")}
 """First word of a peer's name -> its colour and marker."""
 
@@ -97,10 +100,11 @@ def _label(axes: Axes, each: Sequence[Standing], ink: str) -> None:
     for one, (x, y) in zip(each, places, strict=True):
         above = sum(1 for a, b in places if abs(a - x) < 0.22 and 0 < b - y < 0.12)
         below = sum(1 for a, b in places if abs(a - x) < 0.22 and 0 < y - b < 0.12)
-        up = below >= above
+        up, left = below >= above, x > LAST
         axes.annotate(
-            one.name, (one.correct.value, one.recall.value), xytext=(6, 6 if up else -6),
-            textcoords="offset points", va="bottom" if up else "top", color=ink, fontsize=10,
+            one.name, (one.correct.value, one.recall.value),
+            xytext=(-6 if left else 6, 6 if up else -6), textcoords="offset points",
+            ha="right" if left else "left", va="bottom" if up else "top", color=ink, fontsize=10,
             fontweight="bold" if one.ours else "normal", zorder=4,
         )  # fmt: skip
 

@@ -208,9 +208,8 @@ def _speed_goals(speed: Results | None) -> list[Goal]:
     each = {one.name: one for one in standings(speed)} if speed else {}
     wanted = {**AT_LEAST, **dict.fromkeys(STRONGEST, 2.0)}
     rows = [
-        _at_least(f"faces found a second, against `{each[name].title}`" if name in each
-                  else f"faces found a second, against {name}",
-                  least, each[name].times if name in each else None)
+        _at_least(f"faces found a second, against {name}", least,
+                  each[name].times if name in each else None)
         for name, least in wanted.items()
     ]  # fmt: skip
     if not each:
