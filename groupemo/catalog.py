@@ -25,13 +25,15 @@ class PluginInfo:
         "detector" or "backend".
     summary : str
     ready : bool
-        Its weights are on this machine, or it needs none.
+        What it needs is on this machine: its weights, and the package it runs.
     weights : tuple of str
         Names of its files in the model store: of those in use, or of those missing.
     licence : str
         Of the weights.
     how : str
-        How to get weights that are missing; empty where there are none.
+        How to get what is missing; empty where nothing is.
+    absent : str
+        The package it runs, where that is not installed; else empty.
     """
 
     name: str
@@ -41,6 +43,7 @@ class PluginInfo:
     weights: tuple[str, ...] = ()
     licence: str = ""
     how: str = ""
+    absent: str = ""
 
 
 def list_detectors() -> list[PluginInfo]:
@@ -70,14 +73,17 @@ def _built_in(
     fallback = bool(missing and here)
     weights = (here[0],) if fallback else plugin.models
     licences = dict.fromkeys(store[each].entry.licence for each in weights)
+    absent = plugin.package if plugin.package and not plugin.package.installed else None
+    pull = how_to_get([store[each].entry for each in missing]) if missing else ""
     return PluginInfo(
         name=name,
         kind=registry.kind,
         summary=plugin.summary,
-        ready=fallback or not missing,
+        ready=(fallback or not missing) and not absent,
         weights=weights,
         licence="; ".join(licences),
-        how=how_to_get([store[each].entry for each in missing]) if missing else "",
+        how=absent.install if absent else pull,
+        absent=absent.distribution if absent else "",
     )
 
 

@@ -21,7 +21,8 @@ from groupemo.catalog import PluginInfo, how_to_get, list_backends, list_detecto
 from groupemo.environment import opencv_wheels
 from groupemo.models.resolver import cache_dir
 from groupemo.models.store import ModelStatus, list_models
-from groupemo.plugins import DEFAULT_BACKEND, DEFAULT_DETECTOR
+from groupemo.packages import Package
+from groupemo.plugins import BACKENDS, DEFAULT_BACKEND, DEFAULT_DETECTOR, DETECTORS
 
 __all__ = ["Check", "examine"]
 
@@ -44,7 +45,7 @@ IMPORTS = {
 """What must work here: library -> the code that shows it."""
 
 REINSTALL = "python -m pip install --force-reinstall groupemo"
-ONE_OPENCV = "python -m pip install 'opencv-python-headless>=4.10,<5'"
+ONE_OPENCV = "python -m pip install 'opencv-contrib-python-headless>=4.10,<5'"
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ def examine() -> list[Check]:
         check_python(sys.version_info[:2]),
         check_opencv(wheels),
         *(check_import(name, code, run_python) for name, code in IMPORTS.items()),
+        *(check_package(package, run_python) for package in installed_packages()),
         check_writable(folder),
         check_space(folder, _free_bytes(folder)),
         *check_mirrors(os.environ),
@@ -94,7 +96,7 @@ def check_python(version: tuple[int, ...]) -> Check:
 
 
 def check_opencv(wheels: Mapping[str, str]) -> Check:
-    """Ask for exactly one OpenCV wheel, below version 5.
+    """Ask for one OpenCV, below version 5: wheels of one version may lie over each other.
 
     Parameters
     ----------
@@ -102,30 +104,49 @@ def check_opencv(wheels: Mapping[str, str]) -> Check:
         The OpenCV distributions installed, with their versions.
     """
     found = ", ".join(f"{name} {version}" for name, version in wheels.items()) or "not installed"
-    if len(wheels) > 1:
+    if len(set(wheels.values())) > 1:
         away = f"python -m pip uninstall -y {' '.join(wheels)}; {ONE_OPENCV}"
         return Check("OpenCV wheel", False, f"{found}: they overwrite each other", away)
     ok = bool(wheels) and all(int(v.partition(".")[0]) < OPENCV_BELOW for v in wheels.values())
     return Check("OpenCV wheel", ok, found, "" if ok else ONE_OPENCV)
 
 
-def check_import(name: str, code: str, run: Callable[[str], tuple[int, str]]) -> Check:
+def installed_packages() -> list[Package]:
+    """Return the packages of others that plugins run and that are installed here."""
+    built_in = (*DETECTORS.built_in.values(), *BACKENDS.built_in.values())
+    packages = dict.fromkeys(each.package for each in built_in)
+    return [package for package in packages if package and package.installed]
+
+
+def check_package(package: Package, run: Callable[[str], tuple[int, str]]) -> Check:
+    """Import somebody else's package as groupemo does, and hold it to the versions tested."""
+    imported = check_import(package.distribution, f"import {package.module}", run, package.install)
+    if package.doubt and imported.ok:
+        return Check(package.distribution, True, package.doubt, package.install)
+    return imported
+
+
+def check_import(
+    name: str, code: str, run: Callable[[str], tuple[int, str]], remedy: str = REINSTALL
+) -> Check:
     """Run the code that shows a library to work.
 
     Parameters
     ----------
     run : callable
         Runs Python code; returns the exit status and what was said on standard error.
+    remedy : str
+        The command that installs it anew.
     """
     status, said = run(code)
     if status == 0:
         return Check(name, True, "imports")
     if status < 0:
-        return Check(name, False, f"crashes on import (signal {-status})", REINSTALL)
+        return Check(name, False, f"crashes on import (signal {-status})", remedy)
     last = said.strip().splitlines()[-1] if said.strip() else f"exit status {status}"
     if "numpy" in said.lower():
-        return Check(name, False, f"built for another NumPy: {last}", f"{REINSTALL} numpy {name}")
-    return Check(name, False, last, REINSTALL)
+        return Check(name, False, f"built for another NumPy: {last}", f"{remedy} numpy {name}")
+    return Check(name, False, last, remedy)
 
 
 def check_writable(folder: Path) -> Check:

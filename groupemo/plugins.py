@@ -34,6 +34,7 @@ from groupemo.errors import (
     UnknownPlugin,
 )
 from groupemo.faces import Faces
+from groupemo.packages import DEEPFACE, FER, Package
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -104,7 +105,7 @@ class BuiltIn:
     """A plugin that comes with groupemo: where its class is, and what it needs.
 
     `instead` are model files of which it takes the first that is here, where
-    `models` cannot be had.
+    `models` cannot be had; `package` is somebody else's, which it runs.
     """
 
     target: str
@@ -112,6 +113,7 @@ class BuiltIn:
     models: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     instead: tuple[str, ...] = ()
+    package: Package | None = None
 
 
 @dataclass(frozen=True)
@@ -397,12 +399,15 @@ def _provenance(plugin: object, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return JSON values, so that what a file gives back is the same."""
     models = getattr(plugin, "models", None)
     kind = plugin if isinstance(plugin, type) or hasattr(plugin, "__qualname__") else type(plugin)
+    package = getattr(plugin, "package", None)
     told = {
         "class": f"{kind.__module__}.{kind.__qualname__}",
         "options": dict(options),
         "models": dict(models) if isinstance(models, Mapping) else {},
         "groupemo": __version__,
     }
+    if isinstance(package, Package):
+        told["package"] = f"{package.distribution} {package.version}"
     as_json: dict[str, Any] = json.loads(json.dumps(told, default=str))
     return as_json
 
@@ -554,6 +559,18 @@ BACKENDS: Registry[Backend] = Registry(
             "groupemo.backends.prior:Prior", "always the same answer: what every model has to beat"
         ),
         "onnx": BuiltIn("groupemo.backends.onnx:Onnx", "any emotion ONNX file with a description"),
+        "deepface-package": BuiltIn(
+            "groupemo.backends.deepface_package:DeepFacePackage",
+            "the deepface package itself, on the detector's faces",
+            ("deepface-emotion",),
+            instead=("deepface-emotion-stand-in",),
+            package=DEEPFACE,
+        ),
+        "fer-package": BuiltIn(
+            "groupemo.backends.fer_package:FerPackage",
+            "the fer package itself, on the detector's faces",
+            package=FER,
+        ),
     },
     wrappers={
         "calibration": "groupemo.calibration:calibrated",

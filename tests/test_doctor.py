@@ -36,8 +36,13 @@ def test_the_python_range_is_that_of_the_project():
     ("wheels", "ok", "remedy"),
     [
         ({"opencv-python-headless": "4.14.0.94"}, True, ""),
-        ({"opencv-python-headless": "5.0.0.1"}, False, "install 'opencv-python-headless>=4.10,<5'"),
-        ({}, False, "install 'opencv-python-headless>=4.10,<5'"),
+        ({"opencv-python": "4.14.0.94", "opencv-python-headless": "4.14.0.94"}, True, ""),
+        (
+            {"opencv-python-headless": "5.0.0.1"},
+            False,
+            "install 'opencv-contrib-python-headless>=4.10,<5'",
+        ),
+        ({}, False, "install 'opencv-contrib-python-headless>=4.10,<5'"),
         (
             {"opencv-contrib-python": "4.12.0", "opencv-python-headless": "4.14.0"},
             False,

@@ -57,7 +57,7 @@ class DeepFace(Net):
     shape = (SIDE, SIDE, 1)
 
     def __init__(self) -> None:
-        weights = _published_or_stand_in()
+        weights = published_or_stand_in()
         self.label = "deepface" + STAND_IN * weights.stand_in
         super().__init__(weights.path, {FILE: weights.sha256})
 
@@ -75,7 +75,8 @@ class DeepFace(Net):
         return small[..., np.newaxis]
 
 
-def _published_or_stand_in() -> ModelFile:
+def published_or_stand_in() -> ModelFile:
+    """Return the published weights where they can be had, else the stand-in for them."""
     try:
         return store.fetch("deepface-emotion")
     except ModelError as published:
