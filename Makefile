@@ -12,7 +12,7 @@ ifneq ($(GROUPEMO_SAMPLES),)
 export GROUPEMO_SAMPLES
 endif
 
-.PHONY: help install install-train demo test test-slow test-packages test-all check crosscheck format bench bench-net coverage docs outputs site clean
+.PHONY: help install install-train demo test test-slow test-packages test-all check crosscheck format bench bench-net coverage docs notebooks outputs site clean
 
 help:  ## Say what can be made.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -63,6 +63,7 @@ bench: install bench-net  ## Measure speed, size and accuracy; tables in reports
 	$(BIN)/python benchmarks/bootstrap.py
 	$(BIN)/python benchmarks/report.py
 	$(BIN)/python benchmarks/labelling.py
+	$(BIN)/python benchmarks/leaderboard.py
 
 bench-net: install  ## Of these, what a new default net changes.
 	$(BIN)/python benchmarks/framing.py
@@ -79,6 +80,9 @@ docs: install  ## Write the pages and pictures of docs/ that are made from the c
 	$(BIN)/python docs/make_figures.py
 	$(BIN)/python docs/make_terms.py
 	$(BIN)/python docs/make_way.py
+
+notebooks: install  ## Run the notebooks on fresh kernels and store what they show.
+	$(BIN)/python notebooks/run.py
 
 outputs: install  ## Run the code of docs/ and write what it prints into the pages.
 	$(BIN)/python docs/run_pages.py

@@ -395,10 +395,11 @@ def in_readme(readme: str, each: Sequence[Standing]) -> str:
     table = short(each)
     body = "\n\n".join(
         [
-            OPEN,
+            f"{OPEN}\n### Beside other packages",
             answer(each),
             markdown.table(table.header, table.rows),
             "![Faces found against correct faces a second](reports/leaderboard.png)",
+            "All of it, and how it was measured: [leaderboard](reports/leaderboard.md).",
             CLOSE,
         ]
     )
