@@ -305,7 +305,7 @@ def _upright_size(picture: Image.Image, name: str) -> tuple[int, int]:
 
 def _open(data: bytes, name: str) -> Image.Image:
     try:
-        return Image.open(io.BytesIO(data), formats=_formats())
+        return Image.open(io.BytesIO(data), formats=_formats(data))
     except Exception as error:  # likewise, on bytes that are no picture
         raise PhotoError(
             f"{name}: not a picture in a format that can be read here (JPEG, PNG, WebP, BMP, TIFF,"
@@ -366,13 +366,18 @@ class _NoPillowLimit(AbstractContextManager[None]):
 _no_pillow_limit = _NoPillowLimit()
 
 
-@cache
-def _formats() -> tuple[str, ...]:
+def _formats(data: bytes) -> tuple[str, ...]:
     """Return what Pillow may take bytes for; of its others, EPS would run them as a program."""
     formats = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+    return (*formats, "HEIF") if data[4:8] == b"ftyp" and _heif() else formats
+
+
+@cache
+def _heif() -> bool:
+    """Teach Pillow to read HEIC, where `groupemo[heic]` is installed."""
     try:
         import pillow_heif
     except ImportError:
-        return formats
+        return False
     pillow_heif.register_heif_opener()
-    return (*formats, "HEIF")
+    return True

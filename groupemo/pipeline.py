@@ -13,7 +13,7 @@ import os
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, closing
 from itertools import islice
@@ -241,18 +241,14 @@ def stream(
     photos: list[Photo], engines: list[Engine], out: str | Path | None, progress: bool | None
 ) -> Iterator[Analysis]:
     """Yield what `analyze_grid` does, with engines that are loaded already."""
-    from tqdm.auto import tqdm
-
     idle: queue.SimpleQueue[Engine] = queue.SimpleQueue()
     for engine in engines:
         idle.put(engine)
     chunks = _chunks(photos, max(1, min(CHUNK, len(photos) // (4 * len(engines)))))
-    hidden = None if progress is None else not progress
     with ExitStack() as stack:
         stack.enter_context(_one_opencv_thread)
         writer = stack.enter_context(AnalysisWriter(out)) if out is not None else None
         done = _done(out)
-        bar = stack.enter_context(tqdm(total=len(photos), unit="photo", disable=hidden))
 
         def work(chunk: list[Photo]) -> list[list[Analysis]]:
             engine = idle.get()
@@ -262,12 +258,20 @@ def stream(
                 idle.put(engine)
 
         results = stack.enter_context(closing(_map_bounded(work, chunks, len(engines))))
-        for analyses in results:
+        for analyses in _counted(results, len(photos), progress):
             for analysis in analyses:
                 if writer:
                     writer.append(analysis)
                 yield analysis
-            bar.update()
+
+
+def _counted(results: Iterable[T], total: int, progress: bool | None) -> Iterable[T]:
+    """Return the results of photos, counted by a bar where one is wanted."""
+    if progress is False:
+        return results
+    from tqdm.auto import tqdm
+
+    return tqdm(results, total=total, unit="photo", disable=None if progress is None else False)
 
 
 def _worker_count(workers: int | None) -> int:

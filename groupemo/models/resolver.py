@@ -291,10 +291,12 @@ class _SourceFailed(Exception):
 
 def cache_dir() -> Path:
     """Return the folder groupemo keeps fetched files in."""
-    import pooch
-
     own = os.environ.get("GROUPEMO_CACHE")
-    return Path(own).expanduser() if own else Path(pooch.os_cache("groupemo"))
+    if own:
+        return Path(own).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("groupemo"))
 
 
 def sha256_of(path: Path) -> str:
