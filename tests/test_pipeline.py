@@ -749,3 +749,17 @@ def test_an_object_is_called_by_one_of_the_users_threads_at_a_time(how):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: CALLS[how](alone, image), range(8)))
     assert alone.most == 1
+
+
+@pytest.mark.models
+def test_one_photo_loads_no_library_it_does_not_need():
+    code = (
+        "import sys, numpy, groupemo;"
+        "groupemo.analyze(numpy.zeros((64, 64, 3), numpy.uint8));"
+        "print(*{'asyncio', 'h5py', 'importlib.metadata', 'matplotlib', 'onnx', 'packaging',"
+        " 'pandas', 'pillow_heif', 'pooch', 'requests', 'tqdm'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.split() == []
