@@ -13,7 +13,7 @@ from conftest import ROOT
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import leaderboard
-from board import contenders, crews, judging, pages, parts, picture, standings
+from board import contenders, crews, judging, pages, parts, picture, scenes, standings
 
 PHOTOS = [f"{number}.jpg" for number in range(6)]
 
@@ -55,7 +55,7 @@ def results():
         "cold": {"photo": "0.jpg", "absent": {},
                  "seconds": {"groupemo": [0.5, 0.5, 0.6], "deepface": [1.0, 1.0, 1.2]}},
         "growth": {"rows": [{"photos": 1000, "workers": 2, "seconds": 50.0, "megabytes": 500.0}]},
-        "faces": {"copies": 4, "side": [9, 9], "seconds": {"groupemo": {"1": 0.02, "30": 0.05}},
+        "faces": {"side": [9, 9], "seconds": {"groupemo": {"1": 0.02, "30": 0.05}},
                   "answered": {"groupemo": {"1": 1.0, "30": 28.5}}, "absent": {}},
         "share": {"share": 0.96, "kinds": {"decoding": 0.06, "opencv": 0.9}},
         "detectors": {"photos": 6, "absent": {}, "rows": {"yunet": {
@@ -220,12 +220,21 @@ def test_a_worker_that_fails_says_why(fake):
         with pytest.raises(contenders.NotHere, match="fake: ValueError: cannot read it"):
             crew.answers([Path("bad.jpg")])
         assert len(crew.answers([Path("good.jpg")])[0]) == 1
+
+
+def test_who_fails_leaves_the_field_with_the_reason(fake):
     broken = contenders.Contender("broken", "", "fake", {"broken": True})
-    with (
-        crews.crew(broken, {}) as crew,
-        pytest.raises(contenders.NotHere, match="broken: RuntimeError: no weights"),
-    ):
-        crew.answers([Path("0.jpg")])
+    elsewhere = contenders.Contender("elsewhere", "", "fake", {}, environment="no-such")
+    with crews.Field({}) as field:
+        for one in (broken, elsewhere, fake):
+            with field.noting(one.name):
+                field.enter(one)
+        for one in field.turn(1):
+            with field.noting(one.contender.name):
+                one.answers([Path("0.jpg")])
+        assert [one.contender.name for one in field.crews] == ["fake"]
+    assert field.absent["broken"] == "broken: RuntimeError: no weights"
+    assert "no environment no-such" in field.absent["elsewhere"]
 
 
 def test_an_environment_that_is_not_there_is_named():
@@ -256,15 +265,15 @@ def test_faces_are_counted_against_both_label_files(shared_data):
 
 
 def test_composed_photos_hold_as_many_faces_as_they_say(tmp_path):
-    faces = [np.full((parts.CELL, parts.CELL, 3), 250, np.uint8)] * 30
-    composed = parts.compose(faces, tmp_path)
+    faces = [np.full((scenes.CELL, scenes.CELL, 3), 250, np.uint8)] * 30
+    composed = scenes.compose(faces, tmp_path)
     import cv2
 
     for count, paths in composed.items():
         picture = cv2.imread(str(paths[0]), cv2.IMREAD_GRAYSCALE)
-        cells = (picture > 200).sum() / parts.CELL**2
+        cells = (picture > 200).sum() / scenes.CELL**2
         assert round(cells) == count
-        assert len(paths) == parts.COPIES
+        assert len(paths) == scenes.COPIES
 
 
 def test_the_kept_results_make_the_kept_pages(tmp_path):

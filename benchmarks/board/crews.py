@@ -130,11 +130,56 @@ def crew(contender: Contender, given: Mapping[str, str], number: int = 1) -> Ite
     """
     with ExitStack() as stack:
         one = Crew(contender)
+        stack.callback(one.keep, 0)
         python = interpreter(contender, given)
         for _ in range(number):
             one.workers.append(Worker(contender, python))
-        stack.callback(one.keep, 0)
         yield one
+
+
+@dataclass
+class Field:
+    """Crews that take turns; who fails leaves, with the reason. They end with the block.
+
+    Parameters
+    ----------
+    given : Mapping
+        Environment -> interpreter.
+    """
+
+    given: Mapping[str, str]
+    crews: list[Crew] = field(default_factory=list)
+    absent: dict[str, str] = field(default_factory=dict)
+    _stack: ExitStack = field(default_factory=ExitStack)
+
+    def __enter__(self) -> Field:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    @contextmanager
+    def noting(self, name: str) -> Iterator[None]:
+        """Let a contender leave where it fails in the block."""
+        try:
+            yield
+        except NotHere as error:
+            self.absent[name] = str(error)
+            for one in self.crews:
+                if one.contender.name == name:
+                    one.keep(0)
+            self.crews = [one for one in self.crews if one.workers]
+
+    def enter(self, contender: Contender, number: int = 1) -> Crew:
+        """Start so many workers of a contender."""
+        one = self._stack.enter_context(crew(contender, self.given, number))
+        self.crews.append(one)
+        return one
+
+    def turn(self, number: int) -> list[Crew]:
+        """Return all crews; each turn begins with another one."""
+        at = number % max(len(self.crews), 1)
+        return [*self.crews[at:], *self.crews[:at]]
 
 
 def _briefly(text: str) -> str:

@@ -6,31 +6,21 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import backends as on_faces
-import cv2
 import numpy as np
 import size
 import speed
 
 import groupemo
-from board.contenders import (
-    Contender,
-    NotHere,
-    contenders,
-    environments,
-    lay_out_weights,
-    presets,
-)
-from board.crews import Crew, crew
+from board.contenders import Contender, contenders, environments, lay_out_weights, presets
+from board.crews import Crew, Field, crew
 from board.judging import Truth, photos_of, published_boxes
+from board.scenes import AROUND, CELL, GRID, compose, faces, links
 from groupemo.errors import GroupemoError
-from groupemo.images import read_photo
-from groupemo.labels import UNSURE
 from groupemo.plugins import BACKENDS, DETECTORS
 
 TRIED = 6
@@ -42,17 +32,21 @@ A_ROUND = 20
 COUNTS = (1, 10, 100, 1000)
 """Photos of a run, where it is asked how cost grows."""
 
-FACES = (1, 2, 5, 10, 20, 30)
-"""Faces of a photo, where it is asked how cost grows; they fit in GRID."""
-
-GRID, CELL, COPIES = (6, 5), 176, 4
-"""Cells of a composed photo across and down, pixels of a cell's side, photos with as many faces."""
-
 CROP = 224
 """Side of the crops the classifiers are timed on, in pixels: what DeepFace makes of a face."""
 
 CROPS = 64
 """Crops in one call."""
+
+OWN_NETS = ("groupemo", "fer", "deepface")
+"""Backends that are timed on them."""
+
+WAYS = {
+    "groupemo": ("batch",),
+    "deepface": ("loop", "batch"),
+    "fer": ("loop", "keras loop", "keras batch"),
+}
+"""Tool -> the ways from crops to probabilities, of `worker`."""
 
 LONE = ("deepface", "deepface yunet 0.7 unaligned", "fer")
 """Peers that are asked how soon they answer, and how cost grows with faces."""
@@ -96,36 +90,24 @@ def measured_speed(options: Options) -> dict[str, Any]:
     photos = photos_of(options.data, options.photos)
     truth = Truth(photos, options.data)
     told: dict[str, Any] = {}
-    absent: dict[str, str] = {}
-    with ExitStack() as stack:
-        crews: list[Crew] = []
+    with Field(options.pythons) as field:
         for contender in contenders():
-            try:
-                one = stack.enter_context(crew(contender, options.pythons, max(contender.crews)))
+            with field.noting(contender.name):
+                one = field.enter(contender, max(contender.crews))
                 told[contender.name] = _about(contender) | {"tried": _fit(one, photos)}
-                crews.append(one)
-            except NotHere as error:
-                absent[contender.name] = str(error)
         for number in range(options.rounds):
             chosen = round_of(photos, number)
-            for one in _rotated(crews, number):
-                mine = told[one.contender.name]
-                answers, classes, seconds = one.answers(chosen)
-                names = [path.name for path in chosen]
-                mine["laps"].append({"photos": names, "seconds": seconds})
-                fresh = {
-                    name: answer
-                    for name, answer in zip(names, answers, strict=True)
-                    if name not in mine["counts"]
-                }
-                if fresh:
-                    mine["counts"] |= truth.counts(fresh, classes)
-        for one in crews:
-            megabytes, versions = one.peak()
-            told[one.contender.name] |= {
-                "processes": len(one.workers), "megabytes": megabytes, "versions": versions,
-            }  # fmt: skip
-    return {"contenders": told, "absent": absent, "stand_in": stand_in}
+            for one in field.turn(number):
+                with field.noting(one.contender.name):
+                    _time(one, chosen, truth, told[one.contender.name])
+        for one in list(field.crews):
+            with field.noting(one.contender.name):
+                megabytes, versions = one.peak()
+                told[one.contender.name] |= {
+                    "processes": len(one.workers), "megabytes": megabytes, "versions": versions,
+                }  # fmt: skip
+    here = {name: mine for name, mine in told.items() if name not in field.absent}
+    return {"contenders": here, "absent": field.absent, "stand_in": stand_in}
 
 
 def _about(contender: Contender) -> dict[str, Any]:
@@ -137,70 +119,62 @@ def _about(contender: Contender) -> dict[str, Any]:
 
 def _fit(one: Crew, photos: Sequence[Path]) -> dict[str, float]:
     """Keep as many workers as are quickest; return the seconds of each number that was tried."""
-    warm, tried = photos[: len(one.workers)], photos[:TRIED]
-    seconds = {}
     for worker in one.workers:
-        for path in warm:
-            worker.ask({"photos": [str(path)]})
+        worker.ask({"photos": [str(path) for path in photos[:2]]})
+    seconds = {}
     for number in one.contender.crews:
         some = replace(one, workers=one.workers[:number])
-        seconds[number] = some.answers(tried)[2]
+        seconds[number] = some.answers(photos[:TRIED])[2]
     one.keep(min(seconds, key=lambda number: seconds[number]))
     return {str(number): value for number, value in seconds.items()}
 
 
+def _time(one: Crew, photos: Sequence[Path], truth: Truth, mine: dict[str, Any]) -> None:
+    """Add a lap to what is told of a contender, and counts of photos it had not seen before."""
+    answers, classes, seconds = one.answers(photos)
+    names = [path.name for path in photos]
+    mine["laps"].append({"photos": names, "seconds": seconds})
+    fresh = {
+        name: answer
+        for name, answer in zip(names, answers, strict=True)
+        if name not in mine["counts"]
+    }
+    if fresh:
+        mine["counts"] |= truth.counts(fresh, classes)
+
+
 def round_of(photos: Sequence[Path], number: int) -> list[Path]:
     """Return the photos of a round: rounds walk through all of them, and begin again."""
-    taken = min(A_ROUND, len(photos))
-    stride = -(-len(photos) // taken)
+    stride = -(-len(photos) // A_ROUND)
     return list(photos[number % stride :: stride])
-
-
-def _rotated(items: Sequence[Any], number: int) -> list[Any]:
-    at = number % max(len(items), 1)
-    return [*items[at:], *items[:at]]
 
 
 def measured_classifier(options: Options) -> dict[str, Any]:
     """Time nets alone: from the same crops to probabilities, in turn."""
     lay_out_weights()
     found = {one.name: one for one in contenders()}
-    ours = found["groupemo"]
-    asked = [
-        *(
-            (replace(ours, name=f"groupemo: {name}", options={"detector": None, "backend": name,
-             "workers": 1}), "batch")
-            for name in ("groupemo", "fer", "deepface")
-        ),
-        *((found["deepface"], way) for way in ("loop", "batch")),
-        *((found["fer"], way) for way in ("loop", "keras loop", "keras batch")),
+    nets = [
+        replace(found["groupemo"], name=f"groupemo: {name}",
+                options={"detector": None, "backend": name, "workers": 1})
+        for name in OWN_NETS
     ]  # fmt: skip
     seconds: dict[str, list[float]] = {}
-    absent: dict[str, str] = {}
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        crops = np.stack(_faces(options.data, CROPS, CROP))
+    with tempfile.TemporaryDirectory() as folder, Field(options.pythons) as field:
+        crops = np.stack(faces(options.data, CROPS, CROP))
         path = Path(folder) / "crops.npy"
         np.save(path, crops)
-        workers: dict[str, Crew] = {}
-        for contender, _ in asked:
-            if contender.name not in workers and contender.name not in absent:
-                try:
-                    workers[contender.name] = stack.enter_context(crew(contender, options.pythons))
-                except NotHere as error:
-                    absent[contender.name] = str(error)
+        for contender in (*nets, found["deepface"], found["fer"]):
+            with field.noting(contender.name):
+                field.enter(contender)
         for number in range(options.rounds + 1):
-            for contender, way in asked:
-                name = f"{contender.name}, {way}"
-                if contender.name in absent:
-                    continue
-                try:
-                    told = workers[contender.name].workers[0].ask({"crops": str(path), "way": way})
-                except NotHere as error:
-                    absent[contender.name] = str(error)
-                    continue
-                if number:  # the first round pays for memory
-                    seconds.setdefault(name, []).append(told["seconds"])
-    return {"faces": len(crops), "seconds": seconds, "absent": absent}
+            for one in field.turn(number):
+                for way in WAYS[one.contender.tool]:
+                    name = one.contender.name
+                    with field.noting(name):
+                        told = one.workers[0].ask({"crops": str(path), "way": way})
+                        if number:  # the first round pays for memory
+                            seconds.setdefault(f"{name}, {way}", []).append(told["seconds"])
+    return {"faces": len(crops), "seconds": seconds, "absent": field.absent}
 
 
 def measured_cold(options: Options) -> dict[str, Any]:
@@ -214,24 +188,24 @@ def measured_cold(options: Options) -> dict[str, Any]:
         for contender in _lone():
             if contender.name in absent:
                 continue
-            start = time.perf_counter()
-            try:
-                with crew(contender, options.pythons) as one:
-                    one.answers([photo])
+            with Field(options.pythons) as field, field.noting(contender.name):
+                start = time.perf_counter()
+                field.enter(contender).answers([photo])
+                if number:  # the first round pays for files that were never read
                     passed = time.perf_counter() - start
-            except NotHere as error:
-                absent[contender.name] = str(error)
-                continue
-            if number:  # the first round pays for files that were never read
-                seconds.setdefault(contender.name, []).append(passed)
+                    seconds.setdefault(contender.name, []).append(passed)
+            absent |= field.absent
     return {"photo": photo.name, "seconds": seconds, "absent": absent}
 
 
 def _lone() -> list[Contender]:
     """Return groupemo with one worker, and the peers it is compared with in one process."""
     first, *rest = contenders()
-    alone = replace(first, options={**first.options, "workers": 1})
-    return [alone, *(one for one in rest if one.name in LONE)]
+    return [_with_workers(first, 1), *(one for one in rest if one.name in LONE)]
+
+
+def _with_workers(ours: Contender, workers: int) -> Contender:
+    return replace(ours, options={**ours.options, "workers": workers})
 
 
 def measured_growth(options: Options) -> dict[str, Any]:
@@ -240,104 +214,45 @@ def measured_growth(options: Options) -> dict[str, Any]:
     counts = COUNTS[:-1] if options.quick else COUNTS
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        links = _links(photos, counts[-1], Path(folder))
+        named = links(photos, counts[-1], Path(folder))
         for workers in (1, 2):
+            ours = _with_workers(contenders()[0], workers)
             for count in counts if workers == 2 else counts[:3]:
-                first = contenders()[0]
-                one = replace(first, options={**first.options, "workers": workers})
-                with crew(one, options.pythons) as fresh:
+                with crew(ours, options.pythons) as fresh:
                     fresh.answers(photos[:2])
-                    _, _, seconds = fresh.answers(links[:count])
+                    seconds = fresh.answers(named[:count])[2]
                     rows.append({"photos": count, "workers": workers, "seconds": seconds,
                                  "megabytes": fresh.peak()[0]})  # fmt: skip
     return {"rows": rows}
 
 
-def _links(photos: Sequence[Path], count: int, folder: Path) -> list[Path]:
-    """Return so many photos: the same again under other names."""
-    links = [folder / f"{number:05}.jpg" for number in range(count)]
-    for number, link in enumerate(links):
-        link.symlink_to(photos[number % len(photos)].absolute())
-    return links
-
-
 def measured_faces(options: Options) -> dict[str, Any]:
     """Time photos of one size with more and more faces, one process each, in turn."""
     lay_out_weights()
-    seconds: dict[str, dict[int, list[float]]] = {}
-    answered: dict[str, dict[int, int]] = {}
-    absent: dict[str, str] = {}
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        composed = compose(_faces(options.data, GRID[0] * GRID[1], CELL, 1.6), Path(folder))
-        crews = []
+    seconds: dict[str, dict[str, list[float]]] = {}
+    answered: dict[str, dict[str, float]] = {}
+    with tempfile.TemporaryDirectory() as folder, Field(options.pythons) as field:
+        pictures = faces(options.data, GRID[0] * GRID[1], CELL, AROUND)
+        composed = compose(pictures, Path(folder))
         for contender in _lone():
-            try:
-                one = stack.enter_context(crew(contender, options.pythons))
-                one.answers(composed[FACES[0]])
-                crews.append(one)
-            except NotHere as error:
-                absent[contender.name] = str(error)
+            with field.noting(contender.name):
+                field.enter(contender).answers(composed[1])
         for number in range(max(2, options.rounds // 2)):
             for count, paths in composed.items():
-                for one in _rotated(crews, number):
-                    answers, _, passed = one.answers(paths)
+                for one in field.turn(number):
                     name = one.contender.name
-                    seconds.setdefault(name, {}).setdefault(count, []).append(passed / len(paths))
-                    answered.setdefault(name, {})[count] = sum(len(a["boxes"]) for a in answers)
-    return {
-        "copies": COPIES,
-        "side": [GRID[0] * CELL, GRID[1] * CELL],
-        "seconds": {
-            name: {str(count): statistics.median(each) for count, each in mine.items()}
-            for name, mine in seconds.items()
-        },
-        "answered": {
-            name: {str(count): n / COPIES for count, n in mine.items()}
-            for name, mine in answered.items()
-        },
-        "absent": absent,
+                    with field.noting(name):
+                        answers, _, passed = one.answers(paths)
+                        mine = seconds.setdefault(name, {})
+                        mine.setdefault(str(count), []).append(passed / len(paths))
+                        boxes = sum(len(answer["boxes"]) for answer in answers)
+                        answered.setdefault(name, {})[str(count)] = boxes / len(paths)
+    medians = {
+        name: {count: statistics.median(each) for count, each in mine.items()}
+        for name, mine in seconds.items()
     }
-
-
-def compose(faces: Sequence[np.ndarray], folder: Path) -> dict[int, list[Path]]:
-    """Write photos with 1 to 30 of the faces in cells of a gray picture; number -> its photos."""
-    across, down = GRID
-    random = np.random.default_rng(0)
-    composed: dict[int, list[Path]] = {}
-    for count in FACES:
-        for copy in range(COPIES):
-            picture = np.full((down * CELL, across * CELL, 3), 128, np.uint8)
-            places = random.permutation(across * down)[:count]
-            for place, face in zip(places, random.permutation(len(faces))[:count], strict=True):
-                top, left = divmod(int(place), across)
-                picture[top * CELL :, left * CELL :][:CELL, :CELL] = faces[face]
-            path = folder / f"{count}-{copy}.jpg"
-            cv2.imwrite(str(path), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
-            composed.setdefault(count, []).append(path)
-    return composed
-
-
-def _faces(data: Path, count: int, side: int, wider: float = 1.0) -> list[np.ndarray]:
-    """Return the largest labelled faces as square RGB pictures, at most four of a photo."""
-    labels = published_boxes(data)
-    found = []
-    for path in photos_of(data):
-        labelled = labels[path.name]
-        boxes = labelled.boxes[labelled.labels == UNSURE]
-        image = read_photo(path)
-        for box in sorted(boxes, key=lambda box: -(box[3] - box[1]))[:4]:
-            found.append((float(box[3] - box[1]), _cut(image, box, side, wider)))
-    found.sort(key=lambda pair: -pair[0])
-    return [picture for _, picture in found[:count]]
-
-
-def _cut(image: np.ndarray, box: np.ndarray, side: int, wider: float) -> np.ndarray:
-    """Return the square around a box, so many times as wide, at another size."""
-    middle, half = (box[:2] + box[2:]) / 2, wider * (box[2:] - box[:2]).max() / 2
-    scale = side / (2 * half)
-    move = side / 2 - scale * middle
-    matrix = np.array([[scale, 0, move[0]], [0, scale, move[1]]], np.float64)
-    return cv2.warpAffine(image, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE)
+    side = [GRID[0] * CELL, GRID[1] * CELL]
+    return {"side": side, "seconds": medians, "answered": answered, "absent": field.absent}
 
 
 def measured_share(options: Options) -> dict[str, Any]:
