@@ -15,7 +15,7 @@ from groupemo.plugins import BACKENDS, DETECTORS, Registry
 from groupemo.report import write_report
 from groupemo.samples import fetch_samples
 
-__all__ = ["Demo", "run_demo"]
+__all__ = ["Demo", "reachable", "run_demo"]
 
 DEMO_DETECTORS = ("yunet", "haar", "haar-1.32", "hog", "yolo", "mtcnn", "retinaface", "ssd",
                   "ssd-rfb")  # fmt: skip
@@ -60,8 +60,8 @@ def run_demo(labels: str | Path, photos: str | Path, out: str | Path) -> Demo:
     truth = load_labels(labels)
     samples = fetch_samples(folder=photos)
     here = [name for name in truth if name in samples.paths]
-    detectors, no_detectors = _reachable(DETECTORS, DEMO_DETECTORS)
-    backends, no_backends = _reachable(BACKENDS, DEMO_BACKENDS)
+    detectors, no_detectors = reachable(DETECTORS, DEMO_DETECTORS)
+    backends, no_backends = reachable(BACKENDS, DEMO_BACKENDS)
     evaluation = evaluate(
         [samples.paths[name] for name in here],
         truth.only(here),
@@ -73,8 +73,14 @@ def run_demo(labels: str | Path, photos: str | Path, out: str | Path) -> Demo:
     return Demo(evaluation, page, {**samples.unreachable, **no_detectors, **no_backends})
 
 
-def _reachable(registry: Registry[Any], names: Iterable[str]) -> tuple[list[str], dict[str, str]]:
-    """Return the plugins that can be built here, and the reasons of those that cannot."""
+def reachable(registry: Registry[Any], names: Iterable[str]) -> tuple[list[str], dict[str, str]]:
+    """Return the plugins that can be built here, and the reasons of those that cannot.
+
+    Raises
+    ------
+    ModelError
+        If none can.
+    """
     reachable, reasons = [], {}
     for name in names:
         try:

@@ -30,6 +30,9 @@ from groupemo.images import MAX_PIXELS, Photo, digest, find_photos
 from groupemo.label_csv import load_labels, save_labels
 from groupemo.labels import Labels
 from groupemo.matching import check_min_iou
+from groupemo.metrics.agreement import confusion_between
+from groupemo.metrics.classification import cohen_kappa
+from groupemo.metrics.tally import Tally
 from groupemo.metrics.uncertainty import DRAWS
 from groupemo.pipeline import load_engines, stream
 from groupemo.plugins import DEFAULT_BACKEND, DEFAULT_DETECTOR, Backend, Detector
@@ -205,6 +208,37 @@ class Evaluation:
     def comparisons(self, figure: str = MAIN, *, draws: int = DRAWS, seed: int = 0) -> Comparisons:
         """Return every run against every other by one figure; see `comparison.compare_all`."""
         return compare_all(self.scores, figure, draws=draws, seed=seed)
+
+    def agreement(self, detector: str | None = None) -> pd.DataFrame:
+        """Return how far the backends agree with each other, and with the labels.
+
+        Cohen's kappa of each two, on the found faces of a known expression that both
+        answer: 1 where they always agree, 0 where no more than by chance.
+
+        Parameters
+        ----------
+        detector : str, optional
+            Whose faces; by default the first's.
+
+        Raises
+        ------
+        OptionError
+            If there is no run of that detector.
+        AnalysisError
+            If its backends were not given the same faces.
+        """
+        import pandas as pd
+
+        finder = detector or self.scores[0].detector
+        runs = [scores for scores in self.scores if scores.detector == finder]
+        if not runs:
+            raise OptionError(f"no scores of the detector {finder!r}")
+        k, names = len(self.labels.classes), [*(scores.backend for scores in runs), "labels"]
+        said = _said(runs)
+        pairs = np.zeros((len(names), len(names), k + 2, k + 2), dtype=np.int64)
+        for i, j in np.ndindex(len(names), len(names)):
+            pairs[i, j, :k, :k] = confusion_between(said[i], said[j], k)
+        return pd.DataFrame(cohen_kappa(Tally(pairs)), index=names, columns=names)
 
     def ablation(
         self,
@@ -541,6 +575,22 @@ def _plugins(analyses: Iterable[Analysis]) -> dict[str, dict[str, Any]]:
         told["detectors"][one.detector] = one.provenance["detector"]
         told["backends"][one.backend] = one.provenance["backend"]
     return told
+
+
+def _said(runs: Sequence[Scores]) -> NDArray[np.int64]:
+    """Return the answers of each run, and then the labels, shape (runs + 1, n).
+
+    A column is a face that the detector of all these runs found, and whose expression is known.
+    """
+    columns = [np.zeros((len(runs) + 1, 0), dtype=np.int64)]
+    for same in zip(*(scores.photos for scores in runs), strict=True):
+        found, labels = same[0].outcome.detected, same[0].labelled.labels
+        if any(not np.array_equal(one.outcome.detected, found) for one in same):
+            raise AnalysisError(f"{same[0].analysis.photo}: the backends were given other faces")
+        rows = np.flatnonzero(found >= 0)
+        said = [*(one.outcome.predicted[rows] for one in same), labels[found[rows]]]
+        columns.append(np.stack(said)[:, labels[found[rows]] >= 0])
+    return np.concatenate(columns, axis=1)
 
 
 def _with_pair(scores: Scores, frame: pd.DataFrame) -> pd.DataFrame:

@@ -17,7 +17,7 @@ FLOORS = [
     "engine scores detections difference figures slices planning ablation",
     "pipeline evaluation comparison standing testing importing",
     "drawing export plots report robustness training",
-    "cli demo doctor labeller __main__",
+    "cli demo doctor labeller notebook __main__",
 ]
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms.split()}
 HEAVY = {

@@ -21,6 +21,7 @@ from groupemo.plots.curves import (
 )
 from groupemo.plots.errors import plot_ablation, plot_anatomy, plot_gains, plot_slices
 from groupemo.plots.faces import draw_faces
+from groupemo.plots.options import plot_options
 from groupemo.plots.photos import plot_valence
 from groupemo.plots.robustness import plot_robustness
 from groupemo.plots.runs import plot_comparison, plot_differences
@@ -33,6 +34,7 @@ __all__ = [
     "plot_confusion",
     "plot_differences",
     "plot_gains",
+    "plot_options",
     "plot_per_class",
     "plot_precision_recall",
     "plot_reliability",

@@ -71,12 +71,19 @@ class Dot:
     filled: bool = True
 
 
+class ShownAxes(Axes):
+    """Axes that show themselves in a notebook, where their figure is nobody else's."""
+
+    def _repr_png_(self) -> bytes:
+        return png(self.figure)
+
+
 def new_axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
     """Return the axes given, or those of a new figure of that size, in inches."""
     if ax is not None:
         return ax
     with mpl.rc_context({"figure.constrained_layout.use": True}):
-        return Figure(figsize=size, dpi=110).add_subplot()
+        return Figure(figsize=size, dpi=110).add_subplot(axes_class=ShownAxes)
 
 
 def png(figure: Any) -> bytes:
