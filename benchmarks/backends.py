@@ -39,8 +39,11 @@ VOTES = ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fea
 OTHERS = ["contempt", "unknown", "not_a_face"]
 WHOLE = [[0, 0, SIDE, SIDE]]
 
-SHOWN = ("groupemo", "fer", "deepface")
+SHOWN = ("groupemo", "fer", "deepface", "face-api")
 """Backends, where none is named."""
+
+OUT_OF_REACH = ("ferplus", "hsemotion", "hsemotion-afew")
+"""Shown as well where their files are on this machine: no package index has them."""
 
 PHOTOS = {"collages": 0.5, "group_emotion_real9": 0.3, "wider_groups": 0.5}
 """Folder -> least IoU."""
@@ -231,7 +234,8 @@ def main() -> None:
     if (chosen.data.parent / "models").is_dir():
         os.environ.setdefault("GROUPEMO_MODELS", str(chosen.data.parent / "models"))
     cv2.setNumThreads(1)
-    specs = chosen.backend or SHOWN
+    here = {one.name for one in groupemo.list_backends() if one.ready}
+    specs = chosen.backend or [*SHOWN, *(name for name in OUT_OF_REACH if name in here)]
     backends = [BACKENDS.load(spec) for spec in specs]
     judged = on_cells(chosen.data / "fer2013", backends)
     tables = {title: cell_rows(each, backends) for title, each in judged.items()}

@@ -16,7 +16,7 @@ from generate_face_api_reference import TARGET, make_boxes, make_photo
 from groupemo.backends import face_api
 from groupemo.backends.face_api import FaceApi
 from groupemo.emotions import align_probs
-from groupemo.errors import ModelError
+from groupemo.errors import ModelError, OptionError
 from groupemo.faces import Faces
 from groupemo.models import resolver, store
 from groupemo.models.resolver import Entry, Resolver
@@ -64,6 +64,16 @@ def test_a_picture_is_fitted_into_the_middle_of_a_black_square(net):
 
 
 @pytest.mark.models
+def test_a_margin_grows_the_box_as_far_as_the_photo():
+    photo = make_photo()
+    [grown, cut] = FaceApi(margin=0.25).crops(photo, Faces([[100, 40, 140, 60], [0, 0, 20, 40]]))
+    np.testing.assert_array_equal(grown, photo[35:65, 90:150])
+    np.testing.assert_array_equal(cut, photo[:50, :25])
+    with pytest.raises(OptionError, match="margin is -1"):
+        FaceApi(margin=-1)
+
+
+@pytest.mark.models
 def test_the_conversion_is_the_same_twice(tmp_path):
     files = [store.fetch(name).path for name in ("face-api-manifest", "face-api")]
     for name in ("one.onnx", "two.onnx"):
@@ -73,12 +83,12 @@ def test_the_conversion_is_the_same_twice(tmp_path):
 
 @pytest.mark.models
 @pytest.mark.data
-def test_its_figures_on_a_sixth_of_public_test(net, shared_data):
+def test_its_figures_on_a_twelfth_of_public_test(net, shared_data):
     benchmark = runpy.run_path(str(ROOT / "benchmarks" / "backends.py"))
-    cells, own, tagged = (part[::6] for part in benchmark["read_cells"](shared_data / "fer2013"))
+    cells, own, tagged = (part[::12] for part in benchmark["read_cells"](shared_data / "fer2013"))
     probs = align_probs(net.predict(np.stack([net.encode(cell) for cell in cells])), net.classes)
-    assert round((probs.argmax(axis=1) == own).mean(), 3) == 0.576
-    assert round((probs.argmax(axis=1) == tagged)[tagged >= 0].mean(), 3) == 0.697
+    assert round((probs.argmax(axis=1) == own).mean(), 3) == 0.567
+    assert round((probs.argmax(axis=1) == tagged)[tagged >= 0].mean(), 3) == 0.701
 
 
 # --- the format of its weights ------------------------------------------------------------------

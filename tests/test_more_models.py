@@ -120,7 +120,6 @@ def test_hsemotion_prepares_faces_as_its_package_does(put, spec, file):
     logits = values.transpose(2, 0, 1).reshape(1, -1) @ readers((3, 224, 224)).T
     probs = answers(backend, Faces([[3, 0, 315, 238]]))  # wider than 224: it shrinks
     np.testing.assert_allclose(probs, softmax(logits), atol=1e-6)
-    check_backend(backend)
 
 
 def test_contempt_is_left_out_and_the_others_keep_their_shares(put):
@@ -282,7 +281,6 @@ def test_a_description_may_say_where_the_net_is(site, online, tmp_path):
         for spec, proof in specs.items():
             assert BACKENDS.load(spec).plugin.models == {"net.onnx": proof}
     assert len(asked) == 2
-    check_backend(BACKENDS.load(spec).plugin)
 
 
 def test_another_net_at_its_address_is_refused(site, online, tmp_path):

@@ -18,8 +18,8 @@ import onnx
 from numpy.typing import NDArray
 
 from groupemo.backends._base import Net
-from groupemo.boxes import clip
-from groupemo.crops import Image
+from groupemo.boxes import clip, scale
+from groupemo.crops import Image, checked_margin
 from groupemo.errors import ModelError
 from groupemo.faces import Faces
 from groupemo.models import store
@@ -48,10 +48,19 @@ class FaceApi(Net):
     one, may resize otherwise.
 
     The net has four densely connected blocks of separable convolutions, and 8-bit
-    weights. What it was trained on is not published.
+    weights. It was trained on public data sets and photos from the web, says its
+    documentation, and names none.
+
+    Parameters
+    ----------
+    margin : float
+        Added to the box on each side, as a fraction of its width and height; 0 is
+        the package's way.
 
     Raises
     ------
+    OptionError
+        If the margin means nothing.
     ModelError
         If the weights cannot be had.
     """
@@ -59,7 +68,8 @@ class FaceApi(Net):
     classes = ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprise")
     shape = (SIDE, SIDE, 3)
 
-    def __init__(self) -> None:
+    def __init__(self, *, margin: float = 0.0) -> None:
+        self._margin = checked_margin(margin)
         manifest, weights = store.fetch("face-api-manifest"), store.fetch("face-api")
         net = store.derived(
             f"face-api-{CONVERSION}",
@@ -71,7 +81,8 @@ class FaceApi(Net):
     def crops(self, image: Image, faces: Faces) -> Iterator[Image]:
         """Return RGB crops that end at the image's edge; sides are rounded down."""
         height, width = image.shape[:2]
-        for x1, y1, x2, y2 in clip(faces.boxes, width, height):
+        wanted = scale(faces.boxes, 1 + 2 * self._margin) if self._margin else faces.boxes
+        for x1, y1, x2, y2 in clip(wanted, width, height):
             left, top = int(x1), int(y1)
             wide, high = max(int(x2 - x1), 1), max(int(y2 - y1), 1)
             yield image[top : top + high, left : left + wide]
