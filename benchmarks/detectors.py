@@ -266,9 +266,9 @@ def report(rows: Sequence[Figures], absent: Sequence[str], truths: list[Truth], 
 
 `python benchmarks/detectors.py`: the {len(truths)} photos of `wider_groups`, {faces} labelled
 faces, IoU at least 0.5. Recall and precision at each detector's own threshold; AP50 over all
-scores. [low, high]: 95 % interval over photos. ms a photo: one thread's processor time, median of {rounds} rounds in
-which the detectors take turns at each photo, on {versions()["platform"]}. *Front*: no other finds
-as many faces in as little time.
+scores. [low, high]: 95 % interval over photos. ms a photo: one thread's processor time, median of
+{rounds} rounds in which the detectors take turns at each photo, on {versions()["platform"]}.
+*Front*: no other finds as many faces in as little time.
 
 ![Recall against time](detectors.png)
 

@@ -24,10 +24,12 @@ KNOWN = {
     "yolo": ("yolo", "Yolo", {"model": "yolov8-lite-t-face"}, ["yolov8-lite-t-face"]),
     "mtcnn": ("mtcnn", "MTCNN", {}, ["mtcnn-pnet", "mtcnn-rnet", "mtcnn-onet"]),
     "retinaface": ("retinaface", "RetinaFace", {}, ["retinaface-mobilenet"]),
+    "centerface": ("centerface", "CenterFace", {}, ["centerface"]),
+    "scrfd": ("scrfd", "SCRFD", {}, ["scrfd"]),
     "ssd": ("ssd", "SSD", {}, ["ssd-res10-prototxt", "ssd-res10-caffemodel"]),
     "ssd-rfb": ("rfb", "RFB", {}, ["ssd-rfb-640"]),
 }
-WITH_LANDMARKS = ("yunet", "yolo", "mtcnn", "retinaface")
+WITH_LANDMARKS = ("yunet", "yolo", "mtcnn", "retinaface", "centerface", "scrfd")
 EACH = pytest.mark.parametrize("name", KNOWN)
 
 
