@@ -19,6 +19,8 @@ sys.path.insert(0, str(PACKAGES))
 
 import environments  # noqa: E402
 
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
 PRESETS = ("fast", "balanced", "best")
 """Detectors made to be chosen by name; the curve in the picture runs through them."""
 
@@ -125,7 +127,7 @@ def contenders() -> list[Contender]:
 def _ours(
     name: str, title: str, detector: str | None, backend: str | None, preset: bool = False
 ) -> Contender:
-    options = {"detector": detector, "backend": backend, "workers": len(os.sched_getaffinity(0))}
+    options = {"detector": detector, "backend": backend, "workers": CORES}
     return Contender(name, title, "groupemo", options, crews=(1,), preset=preset)
 
 

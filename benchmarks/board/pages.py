@@ -6,6 +6,7 @@ import base64
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import jinja2
@@ -243,24 +244,26 @@ def _share(told: Results) -> Section:
 
 
 def _detectors(told: Results) -> Section:
-    sizes = list(dict.fromkeys(name for row in told["rows"].values() for name in row["sizes"]))
     rows = [
         [name, *(Span(*row[key]).shown(3) for key in ("ap50", "precision", "recall")),
-         *(_of_size(row["sizes"].get(size)) for size in sizes), f"{row['milliseconds']:.0f}"]
+         *(f"{recall:.3f}" for recall in row["sizes"]), f"{row['milliseconds']:.0f}"]
         for name, row in told["rows"].items()
     ]  # fmt: skip
+    edges = told["edges"]
+    sizes = [
+        f"below {edges[0]} px",
+        *(f"{low} to {high}" for low, high in pairwise(edges)),
+        f"{edges[-1]} and more",
+    ]
     text = (
-        f"{told['photos']} photos of `wider_groups`, IoU at least 0.5. AP is over the scores a"
-        " detector keeps by default; recall also by the labelled face's side in pixels. One thread"
-        " a photo, as many photos at once as there are cores; more: [detectors](detectors.md)."
+        f"{told['photos']} photos of `wider_groups`, IoU at least 0.5. AP over all scores; recall"
+        " also by size, the square root of the labelled box's area. Processor time of one thread;"
+        " more: [detectors](detectors.md)."
     )
-    header = ["detector", "AP>", "precision>", "recall>", *(f"recall, {size}>" for size in sizes),
-              "ms a photo>"]  # fmt: skip
-    return Section("detectors", "Detectors", text + _missing(told["absent"]), Table(header, rows))
-
-
-def _of_size(told: Sequence[float] | None) -> str:
-    return "-" if told is None else f"{Span(*told[:3]).shown(3)} ({told[3]:.0f})"
+    header = ["detector", "AP50>", "precision>", "recall>",
+              *(f"recall, {size}>" for size in sizes), "ms a photo>"]  # fmt: skip
+    absent = "".join(f"\n\n{why}" for why in told["absent"])
+    return Section("detectors", "Detectors", text + absent, Table(header, rows))
 
 
 def _backends(told: Results) -> Section:
