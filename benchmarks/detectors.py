@@ -55,7 +55,7 @@ ALONE = (
 STEPS = (
     "yunet:max_side=480", "yunet:max_side=960", "scrfd:max_side=480", "scrfd:max_side=640",
     "centerface:max_side=640", "fused:detectors=yunet+centerface",
-    "fused:detectors=scrfd:max_side=640+centerface",
+    "fused:detectors=scrfd:max_side=640+centerface", "fused:detectors=scrfd+centerface+yunet",
 )  # fmt: skip
 """What stands between the presets."""
 
