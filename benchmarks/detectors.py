@@ -1,7 +1,7 @@
 """How many faces each detector finds on group photos, how many phantoms, and how fast.
 
     python benchmarks/detectors.py [--data ../shared/data] [--detectors yunet best ...]
-    python benchmarks/detectors.py --fit
+    python benchmarks/detectors.py --fit [--detectors yunet scrfd ...]
 
 Writes reports/detectors.md and its picture. Photos: `wider_groups`, 60 group photos
 of the WIDER FACE validation set with 463 labelled faces. A detection is right from
@@ -292,13 +292,13 @@ The square root of the labelled box's area; in brackets the number of faces.
 """
 
 
-def fit(data: Path) -> str:
+def fit(specs: Sequence[str], data: Path) -> str:
     """Return the logistic curve of each detector's score, from photos not reported on."""
     from sklearn.linear_model import LogisticRegression
 
     photos = list(choosing(data))
     lines = []
-    for spec in ALONE:
+    for spec in specs:
         try:
             detector = at_any_score(spec)
         except GroupemoError as error:
@@ -332,7 +332,7 @@ def choosing(data: Path) -> Iterator[tuple[Truth, float]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--detectors", nargs="+", default=PRESETS + ALONE + STEPS, metavar="SPEC")
+    parser.add_argument("--detectors", nargs="+", metavar="SPEC")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--photos", type=int, help="only the first so many")
     parser.add_argument("--out", type=Path, default=ROOT / "reports" / "detectors.md")
@@ -340,10 +340,10 @@ def main() -> None:
     options = parser.parse_args()
     cv2.setNumThreads(1)
     if options.fit:
-        print(fit(options.data))
+        print(fit(options.detectors or ALONE, options.data))
         return
     truths = list(read_truth(options.data / "wider_groups"))[: options.photos]
-    seen, absent = run(options.detectors, truths, options.rounds)
+    seen, absent = run(options.detectors or PRESETS + ALONE + STEPS, truths, options.rounds)
     rows = [figures(each, truths) for each in seen]
     text = report(rows, absent, truths, options.rounds)
     print(text)
