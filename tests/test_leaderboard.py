@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -179,7 +180,8 @@ sys.path.insert(0, {folder!r})
 import worker
 class Tool:
     distributions, classes = ("pytest", "no-such-distribution"), ["happy", "sad"]
-    def __init__(self, broken=False):
+    ways = dict(batch=len)
+    def __init__(self, broken=False, workers=1, **options):
         print("a library that prints")
         if broken:
             raise RuntimeError("no weights")
@@ -242,6 +244,46 @@ def test_an_environment_that_is_not_there_is_named():
     with pytest.raises(contenders.NotHere, match="--python no-such=PATH"):
         contenders.interpreter(one, {})
     assert contenders.interpreter(one, {"no-such": "/python"}) == "/python"
+
+
+@pytest.mark.data
+def test_every_race_is_run_and_shown(fake, shared_data, monkeypatch, tmp_path):
+    each = [
+        replace(fake, name=name, crews=(1, 2), options={"broken": name == "fer"})
+        for name in ("groupemo", "deepface", "fer")
+    ]
+    monkeypatch.setattr(parts, "contenders", lambda: each)
+    monkeypatch.setattr(parts, "lay_out_weights", lambda: False)
+    monkeypatch.setattr(parts, "COUNTS", (1, 2, 3, 4))
+    monkeypatch.setattr(parts, "CROPS", 4)
+    monkeypatch.setattr(parts, "OWN_NETS", ("groupemo",))
+    monkeypatch.setitem(parts.WAYS, "fake", ("batch",))
+    options = parts.Options(shared_data, photos=4, rounds=2, pythons={}, quick=True)
+    races = ("speed", "classifier", "cold", "growth", "faces")
+    about = {"made": "2026-01-01", "took": 1.0, "load": 0.0, "machine": "m", "command": "c"}
+    results = {name: given | about for name, given, _ in parts.run(races, options)}
+
+    speed = results["speed"]
+    assert list(speed["contenders"]) == ["groupemo", "deepface"]
+    assert list(speed["absent"]) == ["fer"]
+    mine = speed["contenders"]["groupemo"]
+    assert [len(lap["photos"]) for lap in mine["laps"]] == [4, 4]
+    assert len(mine["counts"]) == 4
+    assert sum(photo["phantom"] for photo in mine["counts"].values()) == 4
+    assert mine["processes"] in (1, 2)
+    assert list(results["classifier"]["seconds"]) == [
+        "groupemo: groupemo, batch",
+        "deepface, batch",
+    ]
+    assert {name: len(each) for name, each in results["cold"]["seconds"].items()} == {
+        "groupemo": 2, "deepface": 2,
+    }  # fmt: skip
+    counted = [(row["workers"], row["photos"]) for row in results["growth"]["rows"]]
+    assert counted == [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3)]
+    assert results["faces"]["answered"]["deepface"]["30"] == 1
+    kept = json.loads(json.dumps(results))
+    leaderboard.write_pages(kept, tmp_path / "leaderboard.json", None)
+    assert "no weights" in (tmp_path / "leaderboard.md").read_text()
 
 
 @pytest.mark.data

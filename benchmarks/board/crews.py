@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,8 @@ class Worker:
 
     def close(self) -> None:
         """End the process, which does so when there are no more requests."""
-        self._process.stdin.close()
+        with suppress(BrokenPipeError):  # it has ended already
+            self._process.stdin.close()
         self._process.stdout.close()
         self._process.wait()
         self._said.close()
@@ -78,6 +79,12 @@ class Crew:
     contender: Contender
     workers: list[Worker] = field(default_factory=list)
 
+    def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what its first worker answers; see `Worker.ask`."""
+        if not self.workers:
+            raise NotHere(f"{self.contender.name}: has left")
+        return self.workers[0].ask(request)
+
     def answers(self, photos: Sequence[Path]) -> tuple[list[dict[str, Any]], list[str], float]:
         """Return each photo's answer, the classes they speak of, and the seconds it took.
 
@@ -85,8 +92,8 @@ class Crew:
         crew each takes the next photo as soon as it is free.
         """
         start = time.perf_counter()
-        if len(self.workers) == 1:
-            told = [self.workers[0].ask({"photos": [str(path) for path in photos]})]
+        if len(self.workers) < 2:
+            told = [self.ask({"photos": [str(path) for path in photos]})]
         else:
             told = self._shared(photos)
         seconds = time.perf_counter() - start
@@ -164,7 +171,7 @@ class Field:
         try:
             yield
         except NotHere as error:
-            self.absent[name] = str(error)
+            self.absent.setdefault(name, str(error))
             for one in self.crews:
                 if one.contender.name == name:
                     one.keep(0)
