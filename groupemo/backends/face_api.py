@@ -90,7 +90,7 @@ class FaceApi(Net):
     def encode(self, picture: Image) -> NDArray[np.float32]:
         """Return a crop as 112 x 112 x 3 values about -.5 to .5."""
         rgb = picture if picture.ndim == 3 else np.stack([picture] * 3, axis=-1)
-        square = _shrink(_shrink(_padded(rgb), 0), 1)
+        square = _stretched(_stretched(_padded(rgb), 0), 1)
         return np.asarray((square - np.array(MEAN, np.float32)) / 255, np.float32)
 
 
@@ -103,7 +103,7 @@ def _padded(rgb: Image) -> Image:
     return np.asarray(cv2.copyMakeBorder(rgb, *edges, cv2.BORDER_CONSTANT, value=0), np.uint8)
 
 
-def _shrink(values: NDArray[np.generic], axis: int) -> NDArray[np.float32]:
+def _stretched(values: NDArray[np.generic], axis: int) -> NDArray[np.float32]:
     """Resize one axis to 112, between the two nearest pixels; pixel 0 stays where it is."""
     side = values.shape[axis]
     at = np.arange(SIDE, dtype=np.float32) * np.float32(side / SIDE)
