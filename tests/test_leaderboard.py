@@ -190,7 +190,7 @@ class Tool:
             if photo == "bad.jpg":
                 raise ValueError("cannot read it")
             yield worker.answer([[0, 0, 2, 2]], [0.5], [[0.75, 0.25]])
-worker.TOOLS["fake"] = Tool
+worker.TOOLS.update(fake=Tool, groupemo=Tool)
 worker.main()
 """
 
@@ -249,8 +249,8 @@ def test_an_environment_that_is_not_there_is_named():
 @pytest.mark.data
 def test_every_race_is_run_and_shown(fake, shared_data, monkeypatch, tmp_path):
     each = [
-        replace(fake, name=name, crews=(1, 2), options={"broken": name == "fer"})
-        for name in ("groupemo", "deepface", "fer")
+        replace(fake, name=name, tool=tool, crews=(1, 2), options={"broken": name == "fer"})
+        for name, tool in (("groupemo", "groupemo"), ("deepface", "fake"), ("fer", "fake"))
     ]
     monkeypatch.setattr(parts, "contenders", lambda: each)
     monkeypatch.setattr(parts, "lay_out_weights", lambda: False)
