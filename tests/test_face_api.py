@@ -69,6 +69,8 @@ def test_a_margin_grows_the_box_as_far_as_the_photo():
     [grown, cut] = FaceApi(margin=0.25).crops(photo, Faces([[100, 40, 140, 60], [0, 0, 20, 40]]))
     np.testing.assert_array_equal(grown, photo[35:65, 90:150])
     np.testing.assert_array_equal(cut, photo[:50, :25])
+    [least] = FaceApi(margin=-0.4).crops(photo, Faces([[700, 0, 800, 20]]))
+    np.testing.assert_array_equal(least, photo[8:12, -1:])  # what is left lies beyond the edge
     with pytest.raises(OptionError, match="margin is -1"):
         FaceApi(margin=-1)
 

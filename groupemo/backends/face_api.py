@@ -83,7 +83,7 @@ class FaceApi(Net):
         height, width = image.shape[:2]
         wanted = scale(faces.boxes, 1 + 2 * self._margin) if self._margin else faces.boxes
         for x1, y1, x2, y2 in clip(wanted, width, height):
-            left, top = int(x1), int(y1)
+            left, top = min(int(x1), width - 1), min(int(y1), height - 1)
             wide, high = max(int(x2 - x1), 1), max(int(y2 - y1), 1)
             yield image[top : top + high, left : left + wide]
 
