@@ -107,6 +107,10 @@ class Analysis:
     def __len__(self) -> int:
         return len(self.faces)
 
+    def __repr__(self) -> str:
+        failed = f", failed to {self.failure.stage}" if self.failure else ""
+        return f"<Analysis of {self.photo}: {' x '.join(self.pair)}, {len(self)} faces{failed}>"
+
     @property
     def pair(self) -> tuple[str, str]:
         """The detector's and the backend's label."""

@@ -116,6 +116,10 @@ class Evaluation:
         known = ", ".join(" x ".join(scores.pair) for scores in self.scores)
         raise OptionError(f"no scores for {' x '.join(pair)}; known: {known}")
 
+    def __repr__(self) -> str:
+        runs = ", ".join(" x ".join(scores.pair) for scores in self.scores)
+        return f"<Evaluation of {runs} on {len(self.labels)} photos>"
+
     def table(self, *, intervals: bool = True) -> pd.DataFrame:
         """Return one row for each detector x backend.
 

@@ -242,7 +242,7 @@ def example(tmp_path, monkeypatch):
     path = tmp_path / "faces.png"
     Image.new("RGB", (30, 20), "red").save(path)
     for module in (photos, camera):
-        monkeypatch.setattr(module, "example_photo", lambda: path)
+        monkeypatch.setattr(module, "example_photo", lambda names: path)
     return path
 
 

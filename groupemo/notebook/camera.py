@@ -12,7 +12,7 @@ from typing import Any
 from groupemo.errors import MissingExtra, PhotoError
 from groupemo.files import write_atomically
 from groupemo.images import read_photo
-from groupemo.notebook.photos import colab, example_photo
+from groupemo.notebook.photos import PORTRAITS, colab, example_photo
 
 __all__ = ["webcam"]
 
@@ -40,7 +40,7 @@ def webcam(path: str | Path = "webcam.jpg") -> Path:
         If anywidget is not installed, elsewhere than in Colab.
     """
     target = Path(path)
-    example = example_photo()
+    example = example_photo(PORTRAITS)
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(example, target)
     if output := colab("output"):

@@ -19,7 +19,9 @@ from groupemo.label_csv import load_labels
 from groupemo.labels import Labels
 from groupemo.samples import fetch_samples, list_samples
 
-__all__ = ["LabelledPhotos", "colab", "example_photo", "sample_photos", "upload", "widgets"]
+__all__ = [
+    "PORTRAITS", "LabelledPhotos", "colab", "example_photo", "sample_photos", "upload", "widgets",
+]  # fmt: skip
 
 ENOUGH = 6
 """With fewer photos there is nothing to compare."""
@@ -27,8 +29,11 @@ ENOUGH = 6
 MAY_BE_SHOWN = ("public domain", "MIT")
 """Terms, by their first words, under which a notebook may keep a photo and be passed on."""
 
-EXAMPLES = ("azure-faces", "young-people", "two-people", "astronaut")
-"""The first that can be had stands in for a photo of the user's."""
+GROUPS = ("azure-identification1", "young-people", "two-people", "officer")
+"""The first that can be had stands in for photos of the user's."""
+
+PORTRAITS = ("officer", "astronaut")
+"""The same for a picture of the camera's."""
 
 STAND_IN = "groupemo_sample"
 """Its name among the user's photos."""
@@ -106,18 +111,18 @@ def _labels() -> Path:
     return inside if inside.exists() else package.parent / "labels" / "samples.csv"
 
 
-def example_photo() -> Path:
-    """Return a sample photo, to stand in where the user has none.
+def example_photo(names: Iterable[str]) -> Path:
+    """Return the first of these sample photos that can be had.
 
     Raises
     ------
     PhotoError
-        If no sample photo can be had.
+        If none can.
     """
-    for name in EXAMPLES:
+    for name in names:
         for path in fetch_samples([name]).paths.values():
             return path
-    raise PhotoError(f"none of the sample photos {', '.join(EXAMPLES)} can be had")
+    raise PhotoError(f"none of the sample photos {', '.join(names)} can be had")
 
 
 def upload(folder: str | Path = "my_photos") -> Path:
@@ -150,7 +155,7 @@ def upload(folder: str | Path = "my_photos") -> Path:
         _show_button(target)
     own = _own(target)
     if not own:
-        example = example_photo()
+        example = example_photo(GROUPS)
         shutil.copyfile(example, target / f"{STAND_IN}{example.suffix}")
     print(f"{len(own)} photos of yours in {target}/" + ("" if own else ": a sample stands in"))
     return target
