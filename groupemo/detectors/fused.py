@@ -161,8 +161,9 @@ def _probable(member: Member, image: Image) -> Found:
 def _mean(found: Found) -> Found:
     """Return the one face that several boxes are meant to be."""
     weights = found.scores / found.scores.sum()
-    boxes, landmarks = (
-        None if each is None else np.tensordot(weights, each, 1)[None]
-        for each in (found.boxes, found.landmarks)
+    points = found.landmarks
+    return Found(
+        (weights @ found.boxes)[None],
+        1 - np.prod(1 - found.scores, keepdims=True),
+        None if points is None else np.tensordot(weights, points, 1)[None],
     )
-    return Found(boxes, 1 - np.prod(1 - found.scores, keepdims=True), landmarks)

@@ -68,20 +68,16 @@ def decoded(outputs: Sequence[NDArray[Any]], width: int, min_score: float) -> Fo
     """
     return joined(
         [
-            _at_stride(*outputs[level :: len(_STRIDES)], stride, width // stride, min_score)
+            _at_stride(outputs[level :: len(_STRIDES)], stride, width // stride, min_score)
             for level, stride in enumerate(_STRIDES)
         ]
     )
 
 
 def _at_stride(
-    scores: NDArray[Any],
-    sides: NDArray[Any],
-    points: NDArray[Any],
-    stride: int,
-    columns: int,
-    min_score: float,
+    outputs: Sequence[NDArray[Any]], stride: int, columns: int, min_score: float
 ) -> Found:
+    scores, sides, points = outputs
     sure = np.flatnonzero(scores[:, 0] >= min_score)
     row, column = np.divmod(sure // _ANCHORS, columns)
     grid = np.stack([column, row], axis=1)
