@@ -26,9 +26,10 @@ def here(tmp_path, monkeypatch):
     """Have one environment, `made`, that nothing has built."""
     here = tmp_path / "packages"
     here.mkdir()
-    (here / "made.in").write_text("pytest\nmade>=1\n")
-    pins = "numpy==2\nonnxruntime==1\nopencv-python-headless==4\npytest==9\nmade==1.2\n"
-    (here / "made.txt").write_text(pins)
+    (here / "made.in").write_text("pytest\nmade>=1\nother\n")
+    (here / "without.txt").write_text("other\n")
+    pins = ["made==1.2", "pytest==9", *(f"{one}=={number}" for number, one in enumerate(lane.OURS))]
+    (here / "made.txt").write_text("\n".join(pins))
     monkeypatch.setattr(environments, "HERE", here)
     monkeypatch.setattr(lane, "REPORT", tmp_path / "parity.md")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

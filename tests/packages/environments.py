@@ -47,15 +47,15 @@ def _input_file(name: str) -> Path:
 
 def wanted(name: str) -> dict[str, str]:
     """Return the distributions that an environment is made for, and which versions are allowed."""
-    lines = [line.partition("#")[0].strip() for line in _input_file(name).read_text().splitlines()]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    found = {}
+    lines, found = _input_file(name).read_text().splitlines(), {}
     for line in lines:
         if extra := re.match(r"\.\[([\w-]+)\]", line):
             lines.extend(project["optional-dependencies"][extra[1]])
-        elif known := re.match(r"([\w-]+)(.*)", line):
+        elif known := re.match(r"([\w-]+)([^#]*)", line):
             found[known[1]] = known[2]
-    return found
+    without = (HERE / "without.txt").read_text().splitlines()
+    return {name: versions for name, versions in found.items() if name not in without}
 
 
 def pins(name: str) -> dict[str, str]:
@@ -114,7 +114,12 @@ def lock(name: str) -> None:
 def uv(*words: str | Path) -> None:
     """Run uv, in the root of the checkout."""
     command = [sys.executable, "-m", "uv", *map(str, words)]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    wheels = {
+        "UV_FIND_LINKS": os.environ.get("PIP_FIND_LINKS", "")
+    }  # a folder of pip's is uv's, too
+    run = subprocess.run(
+        command, cwd=ROOT, env={**wheels, **os.environ}, capture_output=True, text=True, check=False
+    )
     if run.returncode:
         said = " ".join(run.stderr.split())
         raise NotBuilt(said if len(said) < 500 else f"{said[:250]} ... {said[-250:]}")

@@ -33,7 +33,7 @@ ABOUT = """\
 
 `make test-packages`. What groupemo answers on photos beside what the packages answer, each in an
 environment of its own: the widest difference found, and the bound past which a test fails."""
-OURS = ("numpy", "onnxruntime", "opencv-python-headless")
+OURS = ("numpy", "onnxruntime", "opencv-contrib-python-headless")
 """What groupemo's answers hang on most."""
 
 
