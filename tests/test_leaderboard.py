@@ -44,7 +44,7 @@ def results():
             "groupemo fast": contender(7, 5, 0.05, ours=True, preset=True),
             "groupemo best": contender(9, 7, 0.4, ours=True, preset=True),
             "deepface": contender(4, 2, 0.8, phantom=1),
-            "fer": contender(3, 2, 0.5, phantom=2),
+            "fer": contender(3, 2, 0.5, phantom=2) | {"twin": "groupemo best"},
         },
         "absent": {"fer mtcnn": "there is no environment <b>"},
         "stand_in": True,
@@ -114,6 +114,7 @@ def test_pages_hold_every_part_and_escape_what_others_said(results, tmp_path):
         assert f">{title}</h2>" in html
     assert "28.5" not in told
     assert "50 (28)" in told
+    assert "| fer | **groupemo best** | 0.350 | 0.950 | 3.4 " in told
     assert "environment <b>" not in html
     assert 'src="data:image/svg+xml;base64,' in html
     assert "http" not in html.replace("http-equiv", "").split("<style>")[0]

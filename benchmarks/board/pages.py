@@ -12,7 +12,7 @@ from pathlib import Path
 import jinja2
 
 import groupemo.report
-from board.standings import Goal, Results, Span, Standing, goals, quicker, ratio, standings
+from board.standings import Goal, Results, Span, Standing, faster, goals, quicker, ratio, standings
 from groupemo import markdown
 
 HERE = Path(__file__).parent
@@ -76,6 +76,7 @@ def sections(results: Results) -> Iterator[Section]:
     yield Section("goals", "What was to be reached", "", _goals(goals(results)))
     if "speed" in results:
         yield _speed(results["speed"])
+        yield from _twins(results["speed"])
     if "classifier" in results:
         yield _classifier(results["classifier"])
     if "cold" in results:
@@ -159,6 +160,21 @@ def _speed(speed: Results) -> Section:
     photos = len(next(iter(speed["contenders"].values()))["counts"])
     about = f"{ABOUT}\n\n{photos} photos of `wider_groups`.\n\n{WORDS}{stand_in}"
     return Section("photos", "On group photos", about + _missing(speed["absent"]), table)
+
+
+def _twins(speed: Results) -> Iterator[Section]:
+    told = speed["contenders"]
+    each = {one.name: one for one in standings(speed)}
+    rows = [
+        [one.name, f"**{one.twin}**",
+         f"{one.recall.value:.3f}", f"{each[one.twin].recall.value:.3f}",
+         faster(told[one.twin], told[one.name]).shown(1)]
+        for one in each.values() if one.twin in each
+    ]  # fmt: skip
+    if rows:
+        header = ["package", "groupemo with the same", "its found>", "found>", "times found/s>"]
+        text = "What is left where groupemo runs the same detector and the same net."
+        yield Section("twins", "The same detector and net", text, Table(header, rows))
 
 
 def _missing(absent: dict[str, str]) -> str:

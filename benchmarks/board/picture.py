@@ -30,7 +30,7 @@ PEERS = {"deepface": (VERMILLION, "s"), "fer": (ORANGE, "^")}
 
 
 def draw(each: Sequence[Standing], dark: bool = False) -> Figure:
-    """Return the picture of how contenders stand; twins of peers are left out.
+    """Return the picture of groupemo's presets and all peers, but for who got nothing right.
 
     Parameters
     ----------
@@ -46,8 +46,9 @@ def draw(each: Sequence[Standing], dark: bool = False) -> Figure:
     with mpl.rc_context({"figure.constrained_layout.use": True, "svg.fonttype": "none"}):
         figure = Figure(figsize=SIZE, dpi=100, facecolor=color(PAPER))
         axes = figure.add_subplot(facecolor=color(PAPER))
-        curve = sorted((one for one in each if one.preset), key=lambda one: one.correct.value)
-        peers = [one for one in each if not one.ours]
+        shown = [one for one in each if one.correct.value > 0]
+        curve = sorted((one for one in shown if one.preset), key=lambda one: one.correct.value)
+        peers = [one for one in shown if not one.ours]
         axes.plot([one.correct.value for one in curve], [one.recall.value for one in curve],
                   color=color(BLUE), linewidth=2, zorder=2)  # fmt: skip
         for one in curve:
@@ -55,8 +56,9 @@ def draw(each: Sequence[Standing], dark: bool = False) -> Figure:
         for one in peers:
             name, marker = PEERS[one.name.partition(" ")[0]]
             _point(axes, one, color(name), marker)
-        _scale(axes, [*curve, *peers], color)
-        _label(axes, [*curve, *peers], color(INK))
+        if curve or peers:
+            _scale(axes, [*curve, *peers], color)
+            _label(axes, [*curve, *peers], color(INK))
         return figure
 
 
