@@ -193,8 +193,10 @@ def check_files(models: Iterable[ModelStatus]) -> list[Check]:
 
 
 def check_plugin(plugin: PluginInfo, offline: bool) -> Check:
-    """Look whether a detector's or backend's weights are here; the default ones must be."""
+    """Look whether what a detector or backend needs is here; for the default ones it must be."""
     name = f"{plugin.kind} {plugin.name}"
+    if plugin.absent:
+        return Check(name, True, f"{plugin.absent} is not installed", plugin.how)
     if not plugin.ready:
         remedy = f"unset GROUPEMO_OFFLINE, then {plugin.how}" if offline else plugin.how
         needed = plugin.name in (DEFAULT_DETECTOR, DEFAULT_BACKEND)

@@ -9,9 +9,10 @@ import os
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from types import ModuleType
+from typing import Any
 
 from groupemo.errors import MissingExtra
 
@@ -52,6 +53,8 @@ class Package:
         what it uses, for its own list clashes with groupemo's.
     environ : Mapping of str to str
         Environment variables it is imported with, where the user has not set them.
+    lock : RLock
+        For those of its models that all threads share and one at a time may use.
     """
 
     module: str
@@ -60,6 +63,9 @@ class Package:
     tested: str
     apart: bool = False
     environ: Mapping[str, str] = field(default_factory=dict, hash=False)
+    lock: AbstractContextManager[Any] = field(
+        default_factory=threading.RLock, compare=False, repr=False
+    )
 
     @property
     def install(self) -> str:
@@ -163,9 +169,10 @@ FACE_RECOGNITION = Package(
 )
 ULTRALYTICS = Package(
     "ultralytics",
-    "ultralytics-opencv-headless",  # the edition that asks for no second kind of OpenCV
+    "ultralytics",
     "ultralytics",
     ">=8.4,<8.5",
+    apart=True,
     environ={"YOLO_AUTOINSTALL": "false", "YOLO_VERBOSE": "false"},
 )
 MTCNN = Package("mtcnn", "mtcnn", "mtcnn", ">=1.0,<1.1", environ={"TF_CPP_MIN_LOG_LEVEL": "3"})

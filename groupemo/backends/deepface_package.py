@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,9 +22,6 @@ from groupemo.packages import DEEPFACE, left_alone
 from groupemo.plugins import STAND_IN
 
 __all__ = ["DeepFacePackage"]
-
-_one_at_a_time = threading.Lock()
-"""The package has one cascade for eyes, for all threads."""
 
 
 class DeepFacePackage(PackageBackend):
@@ -85,7 +81,7 @@ class DeepFacePackage(PackageBackend):
         right, left = (None, None) if eyes is None else map(tuple, eyes.tolist())  # the person's
         area = detection.FacialAreaRegion(x1, y1, x2 - x1, y2 - y1, left_eye=left, right_eye=right)
         looks = self._align and eyes is None
-        with _one_at_a_time:
+        with DEEPFACE.lock:  # all threads share its cascade for eyes
             face: NDArray[Any] = detection.extract_face(
                 facial_area=area,
                 img=image,
