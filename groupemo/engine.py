@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,12 @@ __all__ = ["BATCH_ROWS", "Engine", "Key", "key_of"]
 
 BATCH_ROWS = 64
 """Rows that wait for one `predict` call."""
+
+_SHARP = 2
+"""Pixels of a face in a photo decoded at part of its size, to one that its backend reads."""
+
+_NEARLY = 0.98
+"""Of the side that detectors see: half of a phone's 4,032 pixels will do for 2,048."""
 
 _ANY = (Exception, SystemExit)
 """What a plugin may fail with: some libraries call `sys.exit` where they should raise."""
@@ -95,6 +102,61 @@ class _Cell:
 
 
 @dataclass
+class _Pixels:
+    """A photo as detectors see it, and all of it where that is too coarse for a face."""
+
+    photo: Photo
+    data: bytes | NDArray[np.uint8]
+    max_pixels: int
+    image: NDArray[np.uint8]
+    size: tuple[int, int]
+    """Width and height of the photo."""
+
+    @classmethod
+    def of(
+        cls, photo: Photo, data: bytes | NDArray[np.uint8], max_pixels: int, side: int | None
+    ) -> _Pixels:
+        """Decode a photo; a large JPEG, of which detectors need `side` pixels, at part of its size.
+
+        Raises
+        ------
+        PhotoError
+            If it cannot be read.
+        """
+        image = photo.decode(data, max_pixels=max_pixels, side=side)
+        height, width = image.shape[:2]
+        if side is not None and max(width, height) >= side:  # it may have been larger
+            width, height = photo.size(data, max_pixels=max_pixels)
+        return cls(photo, data, max_pixels, image, (width, height))
+
+    @property
+    def factor(self) -> int:
+        """The photo's pixels to a pixel of the image: 1, 2, 4 or 8."""
+        side: int = max(self.image.shape[:2])
+        return round(max(self.size) / side)
+
+    @cached_property
+    def whole(self) -> NDArray[np.uint8]:
+        """All pixels."""
+        return self.photo.decode(self.data, max_pixels=self.max_pixels)
+
+    def faces(self, found: Faces) -> Faces:
+        """Return what was found in the image in pixels of the photo."""
+        if self.factor == 1:
+            return found
+        points = None if found.landmarks is None else found.landmarks * self.factor
+        return Faces(found.boxes * self.factor, found.scores, points).clipped(*self.size)
+
+    def shown(self, backend: Backend, found: Faces) -> tuple[NDArray[np.uint8], Faces]:
+        """Return what a backend is shown: the image if each face has the pixels it reads, twice."""
+        side = getattr(backend, "side", np.inf)
+        sides = found.boxes[:, 2:] - found.boxes[:, :2]
+        if self.factor == 1 or sides.min() >= _SHARP * side:
+            return self.image, found
+        return self.whole, self.faces(found)
+
+
+@dataclass
 class Engine:
     """One worker's plugins."""
 
@@ -122,6 +184,13 @@ class Engine:
         return engine
 
     @property
+    def _side(self) -> int | None:
+        """How long a photo's longer side must be for every detector; None: as long as it is."""
+        sides = [getattr(each.plugin, "side", None) for each in self.detectors]
+        known = [side for side in sides if isinstance(side, int)]
+        return round(max(known) * _NEARLY) if len(known) == len(sides) else None
+
+    @property
     def pairs(self) -> list[tuple[str, str]]:
         """The provenance keys of each detector with each backend, in order."""
         return [(each.key, other.key) for each in self.detectors for other in self.backends]
@@ -142,29 +211,29 @@ class Engine:
     def _cells(self, photo: Photo, done: Mapping[Key, str]) -> list[_Cell]:
         """Read a photo, run the detectors it still needs, and cut each backend's inputs."""
         clock = _Clock()
-        sha256, image, failure = "", None, None
+        sha256, pixels, failure = "", None, None
         try:
             data = photo.load()
             sha256 = digest(data)
             wanted = self._wanted(photo.name, sha256, done)
-            image = photo.decode(data, max_pixels=self.max_pixels) if wanted else None
+            pixels = _Pixels.of(photo, data, self.max_pixels, self._side) if wanted else None
         except PhotoError as error:
             wanted, failure = self._wanted(photo.name, sha256, {}), Failure("read", str(error))
         reading = clock.lap()
         cells = []
         for detector, backends in wanted:
             seconds = {"read": reading}
-            faces, problem = Faces.empty(), failure
-            if image is not None:
-                faces, problem = _attempt_detect(detector, image, photo.name)
+            found, problem = Faces.empty(), failure
+            if pixels is not None:
+                found, problem = _attempt_detect(detector, pixels.image, photo.name)
                 seconds["detect"] = clock.lap()
-            size = (0, 0) if image is None else (image.shape[1], image.shape[0])
+            size, faces = ((0, 0), found) if pixels is None else (pixels.size, pixels.faces(found))
             for backend in backends:
                 cell = _Cell(
                     photo, sha256, size, faces, detector, backend, dict(seconds), failure=problem
                 )
-                if image is not None and len(faces):
-                    cell.inputs = _attempt_prepare(cell, image)
+                if pixels is not None and len(faces):
+                    cell.inputs = _attempt_prepare(cell, pixels, found)
                     cell.seconds["prepare"] = clock.lap()
                 cells.append(cell)
         return cells
@@ -242,10 +311,11 @@ def _attempt_detect(
         return Faces.empty(), _failure("detect", detector.label, name, error)
 
 
-def _attempt_prepare(cell: _Cell, image: NDArray[np.uint8]) -> NDArray[Any] | None:
+def _attempt_prepare(cell: _Cell, pixels: _Pixels, found: Faces) -> NDArray[Any] | None:
     try:
+        image, faces = pixels.shown(cell.backend.plugin, found)
         with cell.backend.guard:
-            inputs = np.array(cell.backend.plugin.prepare(image, cell.faces))  # kept: a copy
+            inputs = np.array(cell.backend.plugin.prepare(image, faces))  # kept: a copy
         if inputs.shape[:1] != (len(cell.faces),):
             raise ContractError(f"prepare() gave shape {inputs.shape} for {len(cell.faces)} faces")
     except _ANY as error:

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import groupemo
 from groupemo.analysis import load_analyses
@@ -749,6 +750,60 @@ def test_an_object_is_called_by_one_of_the_users_threads_at_a_time(how):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: CALLS[how](alone, image), range(8)))
     assert alone.most == 1
+
+
+class Seeing:
+    """A detector or backend that keeps how large the images are that it is shown."""
+
+    classes = EMOTIONS
+
+    def __init__(self, side=None, box=(10, 20, 110, 140)):
+        self.shown, self.box = [], box
+        if side is not None:
+            self.side = side
+
+    def __call__(self, image):
+        self.shown.append(image.shape)
+        return Faces([self.box], landmarks=np.full((1, 5, 2), 50))
+
+    def prepare(self, image, faces):
+        self.shown.append((image.shape, faces.boxes.tolist()))
+        return np.zeros((len(faces), 1))
+
+    def predict(self, inputs):
+        return np.tile(EVEN, (len(inputs), 1))
+
+
+@pytest.fixture
+def large(tmp_path):
+    """A JPEG of 2000 x 1501 pixels."""
+    Image.new("RGB", (2000, 1501)).save(tmp_path / "large.jpg")
+    return tmp_path / "large.jpg"
+
+
+def test_a_large_jpeg_is_decoded_at_the_size_detectors_need(large):
+    detector, backend = Seeing(side=1000), Seeing(side=50)
+    [analysis] = run(large, detector, backend)
+    assert detector.shown == [(751, 1000, 3)]
+    assert backend.shown == [((751, 1000, 3), [[10, 20, 110, 140]])]
+    assert (analysis.width, analysis.height) == (2000, 1501)
+    assert analysis.faces.boxes.tolist() == [[20, 40, 220, 280]]
+    assert (analysis.faces.landmarks == 100).all()
+
+
+@pytest.mark.parametrize("side", [None, 51])  # unknown, or more than half of a face's side
+def test_faces_that_are_small_there_are_cut_from_all_pixels(large, side):
+    detector, backend = Seeing(side=1000), Seeing(side=side)
+    run(large, detector, backend)
+    assert detector.shown == [(751, 1000, 3)]
+    assert backend.shown == [((1501, 2000, 3), [[20, 40, 220, 280]])]
+
+
+def test_all_pixels_are_decoded_where_one_detector_wants_them(large):
+    detectors = [Seeing(side=1000), Seeing()]
+    detectors[0].label = "content with fewer"
+    list(analyze_grid(large, detectors=detectors, backends=[Seeing()]))
+    assert [each.shown for each in detectors] == [[(1501, 2000, 3)]] * 2
 
 
 @pytest.mark.models

@@ -35,6 +35,11 @@ class CropBackend(ABC):
     batch: int = 32
     """Most rows in one call of the model: more are no faster, and take memory."""
 
+    @property
+    def side(self) -> int:
+        """The longer side of the picture that is read, in pixels."""
+        return max(self.shape)
+
     def prepare(self, image: NDArray[np.uint8], faces: Faces) -> NDArray[Any]:
         """Return one row of inputs a face, shape (n, *shape); NaN where it has no pixels."""
         rows = np.full((len(faces), *self.shape), np.nan, self.dtype)
@@ -46,7 +51,7 @@ class CropBackend(ABC):
     def predict(self, inputs: NDArray[Any]) -> NDArray[np.float64]:
         """Return probabilities, shape (n, k); NaN where the inputs are."""
         probs = np.full((len(inputs), len(self.classes)), np.nan)
-        answered = np.flatnonzero([not np.isnan(row).any() for row in inputs])
+        answered = np.flatnonzero(~np.isnan(inputs).any(axis=tuple(range(1, inputs.ndim))))
         for start in range(0, len(answered), self.batch):
             part = answered[start : start + self.batch]
             probs[part] = self.answer(inputs[part])

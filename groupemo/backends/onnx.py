@@ -124,7 +124,7 @@ class Onnx(CropBackend):
         rows = values.reshape(len(inputs), -1)
         if self._about.output == "logits":
             rows = np.exp(rows - rows.max(axis=1, keepdims=True))
-        elif (rows < 0).any() or not np.allclose(rows.sum(axis=1), 1, atol=1e-2):
+        elif (rows < 0).any() or not (np.abs(rows.sum(axis=1) - 1) <= 1e-2).all():
             raise self._error("its outputs do not sum to 1: say output='logits'")
         return np.asarray(rows / rows.sum(axis=1, keepdims=True))
 

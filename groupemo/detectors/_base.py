@@ -165,6 +165,11 @@ class Whole(NativeDetector):
         super().__init__(min_score, min_size, overlap)
         self._max_side = None if max_side is None else int(checked("max_side", max_side, 32))
 
+    @property
+    def side(self) -> int | None:
+        """The longer side of a photo beyond which more pixels show it nothing; None: no such."""
+        return None if self._min_size else self._max_side  # the least size is in the photo's pixels
+
     def _views(self, image: Image) -> list[View]:
         return [shrunk(image, self._max_side)]
 

@@ -82,9 +82,11 @@ class YuNet(Whole):
         self._session = open_session(file.path, model)
 
     def _views(self, image: Image) -> list[View]:
-        views = super()._views(image)
-        large = max(views[0].pixels.shape) > _LARGE
-        return [*views, shrunk(image, _OVERVIEW)] if large else views
+        [view] = super()._views(image)
+        if max(view.pixels.shape) <= _LARGE:
+            return [view]
+        overview = shrunk(view.pixels, _OVERVIEW)
+        return [view, overview._replace(factor=view.factor * overview.factor)]
 
     def _find(self, image: Image) -> Found:
         pixels = padded(image, _STRIDES[-1])
