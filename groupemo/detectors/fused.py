@@ -48,10 +48,12 @@ class Curve(NamedTuple):
 
 
 CURVES = {
-    "YuNet": Curve(11.8, 0.66),
-    "RetinaFace": Curve(10.9, 0.65),
-    "CenterFace": Curve(10.8, 0.40),
-    "SCRFD": Curve(13.8, 0.43),
+    "YuNet": Curve(10.9, 0.648),
+    "RetinaFace": Curve(10.8, 0.655),
+    "CenterFace": Curve(12.5, 0.427),
+    "SCRFD": Curve(14.7, 0.445),
+    "Yolo": Curve(11.2, 0.33),
+    "RFB": Curve(16.5, 0.713),
 }
 """The curve of each detector's scores, by the name of its class."""
 
