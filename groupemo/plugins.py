@@ -34,7 +34,15 @@ from groupemo.errors import (
     UnknownPlugin,
 )
 from groupemo.faces import Faces
-from groupemo.packages import DEEPFACE, FER, Package
+from groupemo.packages import (
+    DEEPFACE,
+    FACE_RECOGNITION,
+    FACENET_PYTORCH,
+    FER,
+    MTCNN,
+    ULTRALYTICS,
+    Package,
+)
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -508,6 +516,31 @@ DETECTORS: Registry[Detector] = Registry(
         "fused": BuiltIn(
             "groupemo.detectors.fused:Fused",
             "any detectors together: fused:detectors=yunet+centerface",
+        ),
+        "deepface-package": BuiltIn(
+            "groupemo.detectors.deepface_package:DeepFaceDetector",
+            "the deepface package's detectors: deepface-package:detector=retinaface",
+            package=DEEPFACE,
+        ),
+        "face_recognition": BuiltIn(
+            "groupemo.detectors.face_recognition:FaceRecognition",
+            "the face_recognition package: dlib's detectors",
+            package=FACE_RECOGNITION,
+        ),
+        "facenet-pytorch": BuiltIn(
+            "groupemo.detectors.facenet_pytorch:FacenetPyTorch",
+            "the facenet-pytorch package's MTCNN",
+            package=FACENET_PYTORCH,
+        ),
+        "mtcnn-package": BuiltIn(
+            "groupemo.detectors.mtcnn_package:MTCNNPackage",
+            "the mtcnn package, under TensorFlow",
+            package=MTCNN,
+        ),
+        "ultralytics": BuiltIn(
+            "groupemo.detectors.ultralytics:Ultralytics",
+            "the ultralytics package: ultralytics:model=FILE",
+            package=ULTRALYTICS,
         ),
         "labelled": BuiltIn(
             "groupemo.detectors.labelled:LabelledBoxes",

@@ -12,7 +12,7 @@ import numpy as np
 from groupemo.detectors._base import Found, Image, Whole, checked
 from groupemo.models.resolver import sha256_of
 
-__all__ = ["Hog"]
+__all__ = ["Hog", "dlib_sha256"]
 
 
 class Hog(Whole):
@@ -48,7 +48,7 @@ class Hog(Whole):
         super().__init__(checked("min_score", min_score, -10), min_size, None, max_side)
         self._upsample = int(checked("upsample", upsample, 0, 4))
         self._detector = dlib.get_frontal_face_detector()
-        self.models = {f"dlib {dlib.__version__}": _sha256()}
+        self.models = dlib_sha256()
 
     def _find(self, image: Image) -> Found:
         boxes, scores, _ = self._detector.run(image, self._upsample, self._min_score)
@@ -58,6 +58,6 @@ class Hog(Whole):
 
 
 @cache
-def _sha256() -> str:
+def dlib_sha256() -> dict[str, str]:
     """Return the digest of dlib's extension module: the detector is compiled into it."""
-    return sha256_of(Path(_dlib_pybind11.__file__))
+    return {f"dlib {dlib.__version__}": sha256_of(Path(_dlib_pybind11.__file__))}
