@@ -361,7 +361,8 @@ def _pip_download(wanted: str, folder: str) -> Path:
     if wanted in _in_vain:
         raise _SourceFailed(_in_vain[wanted])
     kind, _, requirement = wanted.partition(":")
-    only = ["--only-binary" if kind == "wheel" else "--no-binary", ":all:"]
+    name = requirement.partition("==")[0]  # what an sdist needs to be built may be wheels
+    only = ["--only-binary" if kind == "wheel" else "--no-binary", name]
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-input",
                "--disable-pip-version-check", *only, "--dest", folder, requirement]  # fmt: skip
     if sys.stderr.isatty():
