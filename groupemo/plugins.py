@@ -576,12 +576,12 @@ BACKENDS: Registry[Backend] = Registry(
         ),
         "hsemotion": BuiltIn(
             "groupemo.backends.hsemotion:HSEmotion",
-            "HSEmotion's EfficientNet-B0",
+            "HSEmotion's EfficientNet-B0, chosen by VGAF",
             ("hsemotion-vgaf",),
         ),
         "hsemotion-afew": BuiltIn(
             "groupemo.backends.hsemotion:HSEmotion",
-            "another choice among the same nets",
+            "HSEmotion's EfficientNet-B0, chosen by AFEW",
             ("hsemotion-afew",),
             {"tuned": "afew"},
         ),
