@@ -125,7 +125,7 @@ class _Pixels:
         """
         image = photo.decode(data, max_pixels=max_pixels, side=side)
         height, width = image.shape[:2]
-        if side is not None and max(width, height) >= side:  # it may have been larger
+        if side is not None and isinstance(data, bytes) and max(width, height) >= side:
             width, height = photo.size(data, max_pixels=max_pixels)
         return cls(photo, data, max_pixels, image, (width, height))
 

@@ -35,11 +35,6 @@ class CropBackend(ABC):
     batch: int = 32
     """Most rows in one call of the model: more are no faster, and take memory."""
 
-    @property
-    def side(self) -> int:
-        """The longer side of the picture that is read, in pixels."""
-        return max(self.shape)
-
     def prepare(self, image: NDArray[np.uint8], faces: Faces) -> NDArray[Any]:
         """Return one row of inputs a face, shape (n, *shape); NaN where it has no pixels."""
         rows = np.full((len(faces), *self.shape), np.nan, self.dtype)
