@@ -124,7 +124,6 @@ def main() -> None:
         results = merged(results, name, given | about)
         write_atomically(options.out, (json.dumps(results, indent=1) + "\n").encode())
         print(f"{name}: {took:.0f} s", flush=True)
-        load = os.getloadavg()[0]
     write_pages(results, options.out, None if options.no_readme else README)
     print(options.out.with_suffix(".md").read_text(encoding="utf-8"))
 

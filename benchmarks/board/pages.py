@@ -341,7 +341,7 @@ def _machine(results: Results) -> Section:
     }
     text = (
         "Each part as it was measured last. *load*: how many processes were busy on the machine"
-        " as the part began; above 1 its times are worth little."
+        " as the command began; above 1 its times are worth little."
     )
     if versions:
         text += f"\n\nVersions: {', '.join(sorted(versions))}."
