@@ -27,6 +27,7 @@ import numpy as np
 from PIL import Image
 
 from groupemo.boxes import iou_matrix
+from groupemo.emotions import EMOTIONS
 
 ROOT = Path(__file__).resolve().parent.parent
 BEFORE = "a9bac1a"
@@ -101,15 +102,16 @@ def difference(before: list, now: list) -> str:
     alone, boxes, probs = 0, [0.0], [0.0]
     for old, new in zip(before, now, strict=True):
         (old_boxes, old_probs), (new_boxes, new_probs) = (
-            (np.array(each[0]).reshape(-1, 4), np.array(each[1])) for each in (old, new)
+            (np.reshape(each[0], (-1, 4)), np.reshape(each[1], (-1, len(EMOTIONS))))
+            for each in (old, new)
         )
         was, is_now = np.nonzero(iou_matrix(old_boxes, new_boxes) >= 0.5)
         alone += len(old_boxes) + len(new_boxes) - 2 * len(was)
         boxes.extend(np.abs(old_boxes[was] - new_boxes[is_now]).ravel())
         probs.extend(np.abs(old_probs[was] - new_probs[is_now]).ravel())
     return (
-        f"{alone} faces found by one of them alone; boxes differ by at most {max(boxes):.1e} pixels,"
-        f" probabilities by {np.nanmax(probs):.1e}"
+        f"{alone} faces found by one of them alone; boxes differ by at most {max(boxes):.1e}"
+        f" pixels, probabilities by {np.nanmax(probs):.1e}"
     )
 
 
