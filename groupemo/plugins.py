@@ -537,6 +537,11 @@ DETECTORS: Registry[Detector] = Registry(
             "the mtcnn package, under TensorFlow",
             package=MTCNN,
         ),
+        "fer-package": BuiltIn(
+            "groupemo.detectors.fer_package:FerDetector",
+            "the fer package's own: OpenCV's cascade, or MTCNN",
+            package=FER,
+        ),
         "ultralytics": BuiltIn(
             "groupemo.detectors.ultralytics:Ultralytics",
             "the ultralytics package: ultralytics:model=FILE",

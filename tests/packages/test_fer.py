@@ -6,6 +6,8 @@ import pytest
 
 from groupemo.backends.fer import Fer
 from groupemo.backends.fer_package import FerPackage
+from groupemo.boxes import iou_matrix, xywh_to_xyxy
+from groupemo.detectors.fer_package import FerDetector
 from groupemo.detectors.yunet import YuNet
 from groupemo.faces import Faces
 from groupemo.images import read_photo
@@ -97,3 +99,18 @@ def test_every_face_has_its_row_and_one_without_pixels_abstains(found, differenc
         rows = answers(adapter, image, Faces([*faces.boxes, *gone, [0, 0, width, height]]))
         difference("rows for a photo's faces", len(rows) - len(faces) - 2, 0, told(found))
         assert np.isnan(rows).all(axis=1).tolist() == [False] * len(faces) + [True, False]
+
+
+def test_its_own_boxes_are_those_it_reads(photos, difference):
+    images = [read_photo(photo) for photo in photos]
+    detect, package = FerDetector(), FER.load().FER()
+    counts, gaps = [], []
+    for image in images:
+        theirs = package.detect_emotions(np.ascontiguousarray(image[..., ::-1]))
+        boxes = xywh_to_xyxy([face["box"] for face in theirs])
+        ours = detect(image).boxes
+        counts.append(len(ours) - len(boxes))
+        gaps.append(1 - iou_matrix(ours, boxes).max(axis=1, initial=0))
+    on = f"{len(photos)} photos, {sum(map(len, gaps))} faces"
+    difference("faces a photo, by its own detector", counts, 0, on)
+    difference("boxes of its own detector, 1 - IoU", np.concatenate(gaps), 1e-6, on)
