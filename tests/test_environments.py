@@ -98,8 +98,8 @@ def test_a_failure_leaves_nothing_and_is_one_line(here, monkeypatch):
     def fail(*command, **_):
         if "venv" in command[0]:
             Path(command[0][-1], "bin").mkdir()
-            return subprocess.CompletedProcess(command, 0)
-        return subprocess.CompletedProcess(command, 2, stderr="error: no\n  index " + "x" * 999)
+            return subprocess.CompletedProcess(command, 0, "", "")
+        return subprocess.CompletedProcess(command, 2, "", "error: no\n  index " + "x" * 999)
 
     monkeypatch.setattr(subprocess, "run", fail)
     with pytest.raises(environments.NotBuilt) as raised:

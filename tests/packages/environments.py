@@ -23,6 +23,8 @@ import tempfile
 import tomllib
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 
@@ -53,7 +55,7 @@ def wanted(name: str) -> dict[str, str]:
         if extra := re.match(r"\.\[([\w-]+)\]", line):
             lines.extend(project["optional-dependencies"][extra[1]])
         elif known := re.match(r"([\w-]+)([^#]*)", line):
-            found[known[1]] = known[2]
+            found[canonicalize_name(known[1])] = known[2]
     without = (HERE / "without.txt").read_text().splitlines()
     return {name: versions for name, versions in found.items() if name not in without}
 
@@ -114,15 +116,20 @@ def lock(name: str) -> None:
 def uv(*words: str | Path) -> None:
     """Run uv, in the root of the checkout."""
     command = [sys.executable, "-m", "uv", *map(str, words)]
-    wheels = {
-        "UV_FIND_LINKS": os.environ.get("PIP_FIND_LINKS", "")
-    }  # a folder of pip's is uv's, too
+    environ = {"UV_FIND_LINKS": _wheels(), **os.environ}
     run = subprocess.run(
-        command, cwd=ROOT, env={**wheels, **os.environ}, capture_output=True, text=True, check=False
+        command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False
     )
     if run.returncode:
         said = " ".join(run.stderr.split())
         raise NotBuilt(said if len(said) < 500 else f"{said[:250]} ... {said[-250:]}")
+
+
+def _wheels() -> str:
+    """Return the folders of wheels that pip looks in, for uv to look in, too."""
+    ask = [sys.executable, "-m", "pip", "config", "get", "global.find-links"]
+    configured = subprocess.run(ask, capture_output=True, text=True, check=False).stdout
+    return ",".join(os.environ.get("PIP_FIND_LINKS", configured).split())
 
 
 def main() -> int:
