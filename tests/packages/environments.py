@@ -111,6 +111,8 @@ def lock(name: str) -> None:
         "--python-version", "3.11", "--excludes", HERE / "without.txt",
         "--no-emit-package", "groupemo", "--output-file", lock_file(name), _input_file(name),
     )  # fmt: skip
+    builds = lock_file(name).read_text()  # +cpu is the name of one that is at hand here
+    lock_file(name).write_text(re.sub(r"\+\w+$", "", builds, flags=re.M))
 
 
 def uv(*words: str | Path) -> None:
