@@ -19,15 +19,20 @@ help:  ## Say what can be made.
 
 install: .venv/installed  ## Create .venv/ with groupemo and everything for development.
 
+# uv takes a part of pip's time. Imports compile nothing later, so that no warning comes of it.
+INSTALL := $(BIN)/python -m uv pip install --quiet --compile-bytecode --python .venv
+
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet uv
+	$(INSTALL) --editable '.[dev]'
 	@touch $@
 
 install-train: .venv/installed-train  ## The same with PyTorch, for training and its tests.
 
 .venv/installed-train: .venv/installed constraints.txt
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,train]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(INSTALL) --constraint constraints.txt --editable '.[dev,train]'
 	@touch $@
 
 demo: install  ## Evaluate detectors and backends on the sample photos; report in reports/demo/.
@@ -36,8 +41,8 @@ demo: install  ## Evaluate detectors and backends on the sample photos; report i
 test: install  ## Run the fast tests.
 	$(BIN)/python -m pytest -n auto -m 'not slow'
 
-test-slow: install  ## Run the tests that take longer; in one process, so that figures are printed.
-	$(BIN)/python -m pytest -n 0 -m slow
+test-slow: install  ## Run the tests that take longer, each file in one process.
+	$(BIN)/python -m pytest -n auto --dist loadfile -m slow
 
 test-packages: install  ## Compare with the packages themselves, each in an environment of its own.
 	$(BIN)/python tests/packages/lane.py
