@@ -14,6 +14,7 @@ from groupemo.images import read_photo
 from groupemo.labels import IGNORE
 from groupemo.metrics.detection import detection_precision, detection_recall
 from groupemo.metrics.tally import Tally, tally
+from groupemo.plugins import get_detector
 
 pytestmark = [pytest.mark.data, pytest.mark.models, pytest.mark.slow]
 
@@ -43,3 +44,13 @@ def test_yolo(shared_data, shared_models):
     precision, recall = figures(detector, shared_data / "wider_groups")
     assert precision >= 0.96
     assert recall >= 0.82
+
+
+@pytest.mark.parametrize(
+    ("preset", "precision", "recall"),
+    [("fast", 0.96, 0.77), ("balanced", 0.97, 0.89), ("best", 0.96, 0.9)],
+)
+def test_presets(shared_data, shared_models, preset, precision, recall):
+    seen = figures(get_detector(preset), shared_data / "wider_groups")
+    assert seen[0] >= precision
+    assert seen[1] >= recall
