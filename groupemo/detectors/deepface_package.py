@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,9 +31,6 @@ WEIGHTS = {
 _POINTS = ("right_eye", "left_eye", "nose", "mouth_right", "mouth_left")
 """What the viewer sees as left eye, right eye, nose, left and right mouth corner: the package
 speaks of the person's own sides."""
-
-_one_at_a_time = threading.Lock()
-"""The package has one model of a kind for all threads."""
 
 
 class DeepFaceDetector(NativeDetector):
@@ -86,7 +82,7 @@ class DeepFaceDetector(NativeDetector):
     def _find(self, image: Image) -> Found:
         bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         try:
-            with _one_at_a_time:
+            with DEEPFACE.lock:  # the package has one model of a kind for all threads
                 rows = self._extract(bgr, detector_backend=self._name, align=self._align)
         except self._no_face:
             return Found.nothing()
