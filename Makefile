@@ -12,7 +12,7 @@ ifneq ($(GROUPEMO_SAMPLES),)
 export GROUPEMO_SAMPLES
 endif
 
-.PHONY: help install install-train demo test test-slow test-packages test-all check crosscheck format bench bench-net coverage docs notebooks outputs site clean
+.PHONY: help install install-train demo test test-slow test-packages test-all check crosscheck format bench bench-net coverage docs report notebooks outputs site clean
 
 help:  ## Say what can be made.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -84,7 +84,13 @@ docs: install  ## Write the pages and pictures of docs/ that are made from the c
 	$(BIN)/python docs/make_cli.py
 	$(BIN)/python docs/make_figures.py
 	$(BIN)/python docs/make_terms.py
-	$(BIN)/python docs/make_way.py
+	$(BIN)/python docs/make_flowcharts.py
+
+reports/demo/manifest.json:
+	$(MAKE) demo
+
+report: install reports/demo/manifest.json  ## Write the report, reports/groupemo-report.pdf, from reports/written/ and the tables.
+	$(BIN)/python -m reports.written
 
 notebooks: install  ## Run the notebooks on fresh kernels and store what they show.
 	$(BIN)/python notebooks/run.py

@@ -44,9 +44,11 @@ def test_pages_made_from_the_code_are_up_to_date(maker: str, page: str) -> None:
     assert (DOCS / page).read_text(encoding="utf-8") == script(maker).page(), "run `make docs`"
 
 
-def test_the_flowchart_is_up_to_date() -> None:
-    drawn = (DOCS / "explanation" / "way.svg").read_text(encoding="utf-8")
-    assert drawn == script("make_way").picture(), "run `make docs`"
+def test_the_flowcharts_are_up_to_date() -> None:
+    flowcharts = script("make_flowcharts")
+    for name, chart in flowcharts.CHARTS.items():
+        drawn = (DOCS / "explanation" / f"{name}.svg").read_text(encoding="utf-8")
+        assert drawn == flowcharts.picture(chart), "run `make docs`"
 
 
 # --- how pages are read -------------------------------------------------------------------------
