@@ -24,6 +24,7 @@ import os
 import platform
 import shlex
 import sys
+import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -91,6 +92,8 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--only", metavar="PART,...", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--naive", action="store_true", help="measure also the naive installation")
     parser.add_argument("--pages", action="store_true", help="measure nothing")
+    parser.add_argument("--contender", action="append", default=[], metavar="NAME",
+                        help="on group photos only these; by default all")  # fmt: skip
     parser.add_argument("--python", action="append", default=[], metavar="NAME=PATH")
     parser.add_argument("--out", type=Path, default=ROOT / "reports" / "leaderboard.json")
     parser.add_argument("--no-readme", action="store_true", help="leave the README as it is")
@@ -112,11 +115,17 @@ def main() -> None:
     if models.is_dir():
         os.environ.setdefault("GROUPEMO_MODELS", str(models))
     asked = Options(
-        options.data, options.photos, options.rounds, options.pythons, quick=options.quick
-    )
-    results = read(options.out)
-    load = os.getloadavg()[0]
-    for name, given, took in run(options.parts, asked):
+        options.data, options.photos, options.rounds, options.pythons, options.quick,
+        tuple(options.contender),
+    )  # fmt: skip
+    results, failed, load = read(options.out), [], os.getloadavg()[0]
+    for name in options.parts:
+        try:
+            given, took = run(name, asked)
+        except Exception:  # the other parts are worth having
+            traceback.print_exc()
+            failed.append(name)
+            continue
         about = {
             "made": datetime.now(UTC).date().isoformat(), "took": took, "load": load,
             "machine": machine(), "command": shlex.join(["leaderboard.py", *_shown(sys.argv[1:])]),
@@ -126,6 +135,8 @@ def main() -> None:
         print(f"{name}: {took:.0f} s", flush=True)
     write_pages(results, options.out, None if options.no_readme else README)
     print(options.out.with_suffix(".md").read_text(encoding="utf-8"))
+    if failed:
+        sys.exit(f"failed: --only {','.join(failed)}")
 
 
 def _shown(words: list[str]) -> list[str]:
