@@ -62,7 +62,7 @@ STEPS = (
 SIZES = (0, 24, 48, 96, float("inf"))
 """Edges of the classes of faces, in pixels: the square root of the box's area."""
 
-LOW = {"haar": 0, "haar-1.32": 0, "hog": -1}
+LOW = {"haar": 0, "haar-1.32": 0, "hog": -1, "fused": 0, "best": 0}
 """The least score asked for where AP is to be over all scores; 0.05 for the others."""
 
 
@@ -240,8 +240,9 @@ def picture(rows: Sequence[Figures]) -> bytes:
         axes.annotate(
             row.spec.removeprefix("fused:detectors=").replace(":max_side=", " at "),
             (row.ms, row.recall[0]),
-            xytext=(5, -3 if preset else -10),
+            xytext=(0, 9) if preset else (5, -10),
             textcoords="offset points",
+            ha="center" if preset else "left",
             fontsize=10 if preset else 7,
             weight="bold" if preset else "normal",
         )

@@ -97,7 +97,7 @@ def test_members_by_spec_and_object():
 @pytest.mark.models
 def test_members_are_asked_for_unsure_boxes_too():
     eager, told = Fused("yunet+yunet:min_score=0.9")._members
-    assert eager.plugin._min_score == pytest.approx(CURVES["YuNet"].score(0.05))
+    assert eager.plugin._min_score == pytest.approx(CURVES["YuNet"].score(0.01))
     assert told.plugin._min_score == 0.9
 
 

@@ -27,7 +27,7 @@ __all__ = ["CURVES", "Curve", "Fused", "fuse"]
 
 Member: TypeAlias = Loaded[Detector]
 
-_LEAST = 0.05
+_LEAST = 0.01
 """Boxes less probable than this are not asked for."""
 
 
