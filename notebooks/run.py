@@ -24,7 +24,7 @@ from nbformat import NotebookNode
 from PIL import Image
 
 FOLDER = Path(__file__).resolve().parent
-SECONDS = 180
+SECONDS = 600
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 

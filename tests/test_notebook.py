@@ -322,7 +322,7 @@ def test_what_is_no_picture_is_not_kept(data, example, colab, tmp_path, capsys):
 
 def test_in_jupyter_the_picture_arrives_later(example, shown, tmp_path, capsys):
     path = notebook.webcam(tmp_path / "me.jpg")
-    assert "a sample stands in: faces.png" in capsys.readouterr().out
+    assert "a sample photo stands in" in capsys.readouterr().out
     assert read_photo(path).shape == (20, 30, 3)
     shown[0]._taken = {"picture": JPEG + base64.b64encode(picture()).decode(), "at": 1}
     assert path.read_bytes() == picture()

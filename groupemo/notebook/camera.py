@@ -40,15 +40,14 @@ def webcam(path: str | Path = "webcam.jpg") -> Path:
         If anywidget is not installed, elsewhere than in Colab.
     """
     target = Path(path)
-    example = example_photo(PORTRAITS)
     target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(example, target)
+    shutil.copyfile(example_photo(PORTRAITS), target)
     if output := colab("output"):
         call = f"(async () => {{{_script()}\nreturn takePicture(document.body);}})()"
         print(_kept(output.eval_js(call), target))
     else:
         _show(target)
-        print(f"Until you take a picture, a sample stands in: {example.name}")
+        print("Until you take a picture, a sample photo stands in.")
     return target
 
 

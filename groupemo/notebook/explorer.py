@@ -94,7 +94,9 @@ class Explorer:
                                            description="least confidence")  # fmt: skip
         self.iou = make.FloatSlider(evaluation.min_iou, min=0.05, max=0.95, step=0.05,
                                     description="least IoU")  # fmt: skip
-        self.photo = make.Dropdown(options=[*evaluation.labels], description="photo")
+        labels = evaluation.labels
+        fullest = max(labels, key=lambda name: len(labels[name]))
+        self.photo = make.Dropdown(options=[*labels], value=fullest, description="photo")
         self.run = make.Dropdown(
             options=[(" x ".join(scores.pair), scores.pair) for scores in evaluation.scores],
             description="drawn",

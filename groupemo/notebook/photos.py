@@ -63,7 +63,7 @@ class LabelledPhotos:
 
     def pick(self, *names: str) -> Path:
         """Return the first photo of these names that is there, or else the first of all."""
-        known = [*(name for name in names if name in self.labels), *self.labels]
+        known: list[str] = [*(name for name in names if name in self.labels), *self.labels]
         return self.folder / known[0]
 
     def __repr__(self) -> str:

@@ -25,8 +25,8 @@ from groupemo.scores import Judged, Scores
 
 __all__ = ["compare_detectors", "disagreements", "gallery", "photo_html"]
 
-SIDE = 760
-"""Pixels of the longer side of a photo."""
+SIDE, SIDE_BESIDE = 760, 480
+"""Pixels of the longer side of a photo by itself, and of one among several."""
 
 FOUND = "#009e73"
 """The colour of a face that was found; those of errors are `KINDS`'."""
@@ -80,8 +80,9 @@ def photo_html(
     views = [_view(evaluation[pair], photo) for pair in runs]
     seen = [view for view in views if view]
     image, reason = _pixels(evaluation, photo, [view.judged for view in seen])
+    side = SIDE if len(seen) == 1 else SIDE_BESIDE
     pictures = [
-        (view, "" if image is None else data_uri(view.drawn(image), SIDE, quality=70))
+        (view, "" if image is None else data_uri(view.drawn(image), side, quality=70))
         for view in seen
     ]
     return render(
