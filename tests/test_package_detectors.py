@@ -69,12 +69,13 @@ def test_a_version_that_was_not_tested_warns_once(package, monkeypatch):
 
 @pytest.fixture
 def face_recognition(package):
-    """Return what the package was asked, of which each photo has one face at its edge."""
+    """Return what the package was asked; it finds a face at the right edge, and one inside."""
     asked = []
 
     def face_locations(image, upsample, model):
         asked.append((image.shape, upsample, model))
-        return [(10, 80, 29, 61)]  # top, right, bottom, left; the package cuts at the width
+        # top, right, bottom, left; the package cuts at the width
+        return [(10, 80, 29, 61), (20, 39, 49, 10)]
 
     package("face_recognition_models", cnn_face_detector_model_location=lambda: __file__)
     package("face_recognition", face_locations=face_locations)
@@ -83,8 +84,8 @@ def face_recognition(package):
 
 def test_face_recognition_counts_the_last_pixel_in(face_recognition):
     faces = get_detector("face_recognition")(PHOTO)
-    assert faces.boxes.tolist() == [[61, 10, 80, 30]]
-    assert faces.scores.tolist() == [1]
+    assert faces.boxes.tolist() == [[61, 10, 80, 30], [10, 20, 40, 50]]
+    assert faces.scores.tolist() == [1, 1]
     assert face_recognition == [((60, 80, 3), 1, "hog")]
 
 
