@@ -161,7 +161,8 @@ def figures(seen: Seen, truths: list[Truth]) -> Figures:
         [
             size.hit.sum() / size.faces.sum()
             for size in (
-                ranking(truths, seen.kept, area=(low**2, high**2)) for low, high in pairwise(SIZES)
+                ranking(truths, seen.kept, area=(low**2, high**2 - 0.5))
+                for low, high in pairwise(SIZES)
             )
         ],
         seen.ms,
@@ -208,7 +209,9 @@ def main_table(rows: Sequence[Figures]) -> str:
 
 def size_table(rows: Sequence[Figures], truths: list[Truth]) -> str:
     counts = [
-        int(ranking(truths, [Faces.empty()] * len(truths), area=(low**2, high**2)).faces.sum())
+        int(
+            ranking(truths, [Faces.empty()] * len(truths), area=(low**2, high**2 - 0.5)).faces.sum()
+        )
         for low, high in pairwise(SIZES)
     ]
     names = ["below 24 px", "24 to 48", "48 to 96", "96 and more"]
