@@ -14,6 +14,7 @@ from .evaluation import evaluate as evaluate
 from .evaluation import load_evaluation as load_evaluation
 from .evaluation import score as score
 from .faces import Faces as Faces
+from .group_table import group_table as group_table
 from .images import read_photo as read_photo
 from .importing import import_model as import_model
 from .label_csv import load_labels as load_labels

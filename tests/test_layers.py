@@ -14,7 +14,7 @@ FLOORS = [
     "_version errors files emotions boxes faces images labels label_csv label_formats analysis"
     " matching environment metrics markdown",
     "plugins catalog packages models detectors backends crops samples calibration traits",
-    "engine scores detections difference figures slices planning ablation",
+    "engine scores detections difference figures slices planning ablation group_table",
     "pipeline evaluation comparison standing testing importing",
     "drawing export plots report robustness training",
     "cli demo doctor labeller notebook __main__",

@@ -84,6 +84,11 @@ class Labeller(anywidget.AnyWidget):
         atexit.register(self.close)
 
     @property
+    def desk(self) -> Desk:
+        """What answers; closed with the widget."""
+        return self._desk
+
+    @property
     def labels_path(self) -> Path:
         """The label file, with all that was said so far; it is not there while nothing was.
 

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from groupemo.boxes import iou_matrix
 from groupemo.drawing import blur_faces, data_uri
-from groupemo.emotions import EMOTIONS
 from groupemo.errors import LabelError, PhotoError
 from groupemo.images import Photo, find_photos
 from groupemo.labeller.actions import NOT_A_FACE
@@ -55,7 +54,8 @@ def with_stand_ins(labelling: Labeller, known: Labels, *, slips: float = 0.15) -
     known : Labels
         What made annotators repeat; of other photos they say nothing.
     slips : float
-        Share of faces, 0 to 1, to which a made annotator gives another expression.
+        Share of faces, 0 to 1, to which a made annotator gives another expression, drawn from
+        the known ones.
 
     Raises
     ------
@@ -67,8 +67,8 @@ def with_stand_ins(labelling: Labeller, known: Labels, *, slips: float = 0.15) -
     photos = {photo.name: photo for photo in labelling.desk.photos.values()}
     wanted = [name for name in photos if name in known and (not people or name in said)]
     made = MADE[: max(0, 2 - len(people))] if wanted else ()
-    print(f"labelled by {', '.join([*people, *made]) or 'nobody'}"
-          + ("; made annotators are no people, they repeat known labels" if made else ""))  # fmt: skip
+    note = "; made annotators are no people: they repeat known labels, with slips" if made else ""
+    print(f"labelled by {', '.join([*people, *made]) or 'nobody'}{note}")
     if not made:
         return said
     before = labelling.labels_path if people else None
@@ -87,6 +87,8 @@ class _Made:
         self._desk, self._known, self._slips = desk, known, slips
         self._chance, self._name = random.Random(name), name
         self._numbers = itertools.count()
+        labels = np.concatenate([faces.labels for faces in known.values()])
+        self._usual = [label_word(label) for label in labels[labels >= 0].tolist()]
 
     def label(self) -> None:
         """Label every photo, and call it complete."""
@@ -108,16 +110,16 @@ class _Made:
             word = self._word(int(truth.labels[row.argmax()])) if is_face else NOT_A_FACE
             yield "label", {"face": face["id"], "label": word}
         for row in np.flatnonzero(overlap.max(axis=0, initial=0) < SAME_FACE).tolist():
-            face = f"d{row:04}"
-            yield "add", {"face": face, "box": truth.boxes[row].tolist()}
-            yield "label", {"face": face, "label": self._word(int(truth.labels[row]))}
+            drawn = f"d{row:04}"
+            yield "add", {"face": drawn, "box": truth.boxes[row].tolist()}
+            yield "label", {"face": drawn, "label": self._word(int(truth.labels[row]))}
         yield "complete", {"complete": True}
 
     def _word(self, label: int) -> str:
         word = label_word(label)
-        if self._chance.random() >= self._slips:
-            return word
-        return self._chance.choice([other for other in EMOTIONS if other != word])
+        others = [other for other in self._usual if other != word]
+        slips = label >= 0 and others and self._chance.random() < self._slips
+        return self._chance.choice(others) if slips else word
 
     def _state(self, photo: str) -> Mapping[str, Any]:
         while (state := self._ask(do="photo", photo=photo))["pending"]:

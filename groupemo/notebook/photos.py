@@ -20,7 +20,8 @@ from groupemo.labels import Labels
 from groupemo.samples import fetch_samples, list_samples
 
 __all__ = [
-    "PORTRAITS", "LabelledPhotos", "colab", "example_photo", "sample_photos", "upload", "widgets",
+    "PORTRAITS", "LabelledPhotos", "colab", "example_photo", "sample_labels", "sample_photos",
+    "upload", "widgets",
 ]  # fmt: skip
 
 ENOUGH = 6
@@ -92,7 +93,7 @@ def sample_photos(folder: str | Path = "photos") -> LabelledPhotos:
         If no sample photo can be had.
     """
     known = {entry.file: entry for entry in list_samples()}
-    truth = load_labels(_labels())
+    truth = sample_labels()
     shown = [known[name].name for name in truth if known[name].licence.startswith(MAY_BE_SHOWN)]
     found = fetch_samples(shown, folder)
     if len(found.paths) < ENOUGH:
@@ -102,6 +103,11 @@ def sample_photos(folder: str | Path = "photos") -> LabelledPhotos:
         raise PhotoError(f"no sample photo can be had: {reasons:.500}")
     here = [name for name in truth if name in found.paths]
     return LabelledPhotos(Path(folder), truth.only(here), found.unreachable)
+
+
+def sample_labels() -> Labels:
+    """Return the labels of all sample photos, of those that cannot be had, too."""
+    return load_labels(_labels())
 
 
 def _labels() -> Path:

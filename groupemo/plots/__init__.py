@@ -12,6 +12,7 @@ Conventions
   and hatches tell the same without colour.
 """
 
+from groupemo.plots.annotators import plot_agreement
 from groupemo.plots.classes import plot_confusion, plot_per_class
 from groupemo.plots.curves import (
     plot_precision_recall,
@@ -21,6 +22,7 @@ from groupemo.plots.curves import (
 )
 from groupemo.plots.errors import plot_ablation, plot_anatomy, plot_gains, plot_slices
 from groupemo.plots.faces import draw_faces
+from groupemo.plots.groups import plot_groups
 from groupemo.plots.options import plot_options
 from groupemo.plots.photos import plot_valence
 from groupemo.plots.robustness import plot_robustness
@@ -29,11 +31,13 @@ from groupemo.plots.runs import plot_comparison, plot_differences
 __all__ = [
     "draw_faces",
     "plot_ablation",
+    "plot_agreement",
     "plot_anatomy",
     "plot_comparison",
     "plot_confusion",
     "plot_differences",
     "plot_gains",
+    "plot_groups",
     "plot_options",
     "plot_per_class",
     "plot_precision_recall",

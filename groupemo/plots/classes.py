@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -29,7 +29,7 @@ from groupemo.plots._axes import (
 from groupemo.scores import Scores
 from groupemo.standing import Person
 
-__all__ = ["plot_confusion", "plot_per_class"]
+__all__ = ["draw_counts", "plot_confusion", "plot_per_class"]
 
 _SERIES: Mapping[str, tuple[Callable[..., NDArray[np.float64]], str, str]] = {
     "precision": (cls.precision, "^", BLUE),
@@ -54,9 +54,19 @@ def plot_confusion(
     rows, columns = [plain(name) for name in scores.classes], list(scores.classes)
     if over == "end_to_end":
         rows, columns = [*rows, "no labelled face"], [*columns, "abstained", "missed"]
+    axes = new_axes(ax, (0.75 * len(columns) + 1.8, 0.6 * len(rows) + 1.5))
+    draw_counts(axes, counts, rows, columns)
+    axes.set(xlabel="answered", ylabel="labelled (perceived expression)")
+    heading(axes, f"{_title(scores, over)}, n = {counts.sum()}")
+    return axes
+
+
+def draw_counts(
+    axes: Axes, counts: NDArray[np.int64], rows: Sequence[str], columns: Sequence[str]
+) -> None:
+    """Draw a table of counts: in each cell the count, and its share of the row in percent."""
     sums = counts.sum(axis=1)
     shares = ratio(counts, np.broadcast_to(sums[:, None], counts.shape))
-    axes = new_axes(ax, (0.75 * len(columns) + 1.8, 0.6 * len(rows) + 1.5))
     axes.imshow(np.nan_to_num(shares), cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for (row, column), count in np.ndenumerate(counts):
         share = shares[row, column]
@@ -66,9 +76,6 @@ def plot_confusion(
     axes.set_xticks(range(len(columns)), [plain(name) for name in columns], rotation=45, ha="right")
     named = [f"{name} (n = {n})" for name, n in zip(rows, sums, strict=True)]
     axes.set_yticks(range(len(rows)), named)
-    axes.set(xlabel="answered", ylabel="labelled (perceived expression)")
-    heading(axes, f"{_title(scores, over)}, n = {sums.sum()}")
-    return axes
 
 
 def plot_per_class(
