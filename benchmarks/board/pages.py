@@ -245,8 +245,8 @@ def _faces(told: Results) -> Section:
     wide, high = told["side"]
     text = (
         f"Milliseconds a photo of {wide} x {high} pixels with so many faces in it, cut from"
-        " the labelled photos and set into gray; in brackets how many faces were answered. One"
-        " process each; groupemo with one worker."
+        " the labelled photos and set into gray; in brackets how many faces were answered,"
+        " neighbours that show in a cut included. One process each; groupemo with one worker."
     )
     return Section("faces", "More faces a photo", text + _missing(told["absent"]),
                    Table(["contender", *(f"{count}>" for count in counts)], rows))  # fmt: skip

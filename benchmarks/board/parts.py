@@ -334,7 +334,7 @@ def _loadable(registry: Any, names: Sequence[str]) -> tuple[list[str], dict[str,
             registry.load(name)
             here.append(name)
         except GroupemoError as error:
-            absent[name] = str(error).splitlines()[0]
+            absent[name] = str(error).splitlines()[0].rstrip(":")
     return here, absent
 
 
