@@ -39,6 +39,9 @@ OTHERS = {
 }
 """Files with tables that do not stand in reports/."""
 
+SHORT = 14
+"""Rows of a table that is not broken between two pages."""
+
 TITLE = "groupemo: how far to trust emotion recognition on group photos"
 
 
@@ -242,11 +245,12 @@ def _print_link(token: Any) -> None:
 
 
 def _wrapped(body: str) -> str:
-    """Name wide tables, so that their letters may be small."""
+    """Name tables by their columns, so that letters of wide ones may be small, and short ones."""
 
     def named(found: re.Match[str]) -> str:
-        columns = found[0].partition("</tr>")[0].count("<th")
-        return f'<table class="columns-{min(columns, 12)}"' + found[0][len("<table") :]
+        columns, rows = found[0].partition("</tr>")[0].count("<th"), found[0].count("<tr>")
+        short = " short" if rows <= SHORT else ""
+        return f'<table class="columns-{min(columns, 12)}{short}"' + found[0][len("<table") :]
 
     return re.sub(r"(?s)<table>.*?</table>", named, body)
 

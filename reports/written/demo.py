@@ -18,8 +18,8 @@ from reports.written.tables import Missing
 
 __all__ = ["Demo", "with_interval"]
 
-SHOWABLE = ("MIT", "public domain")
-"""How the licences begin of the photos that are shown: no other photo is passed on."""
+SHOWABLE = ("MIT", "public domain (NASA)")
+"""The licences of the photos that are shown: no other photo is passed on, blurred or not."""
 
 CHOSEN = ("yunet", "haar")
 """The two detectors whose boxes are drawn on one photo."""
@@ -114,7 +114,7 @@ class Demo:
     @cached_property
     def comparisons(self) -> str:
         """How many of the differences between runs are more than chance, in a sentence."""
-        return self.standing.evaluation.comparisons().sentence()
+        return self.standing.evaluation.comparisons().sentence().rstrip(".") + "."
 
     def detection_table(self) -> str:
         """Return a row a detector."""
@@ -145,7 +145,7 @@ class Demo:
     @cached_property
     def showable(self) -> list[str]:
         """The photos whose terms let them be shown."""
-        free = {one.file for one in list_samples() if one.licence.startswith(SHOWABLE)}
+        free = {one.file for one in list_samples() if one.licence in SHOWABLE}
         return [name for name in self.standing.evaluation.labels if name in free]
 
     @cached_property

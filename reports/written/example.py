@@ -80,7 +80,7 @@ class Example:
 
     def __getitem__(self, figure: str) -> str:
         value = self.scores.overall()[figure]
-        return str(int(value)) if float(value).is_integer() and value > 1 else number(value, 3)
+        return str(value) if isinstance(value, int) else number(value, 3)
 
     def of_class(self, word: str, figure: str) -> str:
         """Return one figure of a class."""

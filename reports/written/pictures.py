@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from groupemo import plots
-from groupemo.boxes import clip, scale
+from groupemo.boxes import clip, iou_matrix, scale
 from groupemo.drawing import COLORS, blur_faces, data_uri, draw_analysis, draw_boxes
 from groupemo.emotions import EMOTIONS
 from groupemo.images import read_photo
@@ -25,11 +25,11 @@ from groupemo.labels import label_word
 from groupemo.metrics.anatomy import BINS
 from groupemo.metrics.tally import IGNORED
 from groupemo.plugins import get_detector
-from groupemo.report.gallery import gallery
-from groupemo.report.grid import Grid
-from groupemo.report.mistakes import KINDS
+from groupemo.report.mistakes import KINDS, Mistake, mistakes, surest, view
+from groupemo.report.pictures import Shot, take
 from groupemo.samples import list_samples
 from groupemo.scores import Judged
+from groupemo.standing import Run
 from reports.written.demo import CHOSEN, Demo
 from reports.written.tables import Missing
 
@@ -49,8 +49,8 @@ FILES = {
 }
 """Pictures that other parts of the project make."""
 
-PIXELS = 1000
-"""Of the longer side of a photo, and of a large plot in pixels."""
+PIXELS, LARGE = 900, 1700
+"""Of the longer side of a photo, and of a plot that another part of the project drew."""
 
 FOUND, DOUBLE, PHANTOM, MISSED = "#56b4e9", "#f0e442", "#cc79a7", "#d55e00"
 
@@ -218,38 +218,65 @@ class Pictures:
         )
 
     def _cards(self, *kinds: str, most: int = 8) -> str:
-        """Return the surest errors of some kinds as small pictures with words."""
-        cards = [
-            card
-            for group in self._gallery.groups
-            for card in group.cards
-            if card.error.kind in kinds and card.source
-        ]
-        shown = (
-            f'<div class="card"><img src="{card.source}" alt=""><p>{escape(card.error.short)}<br>'
-            f"<small>{escape(card.runs[0].name)}{_others(len(card.runs))}</small></p></div>"
-            for card in cards[:most]
+        """Return the surest errors of some kinds, each face once, as small pictures with words."""
+        chosen: list[Mistake] = []
+        for one in (each for each in surest(self._mistakes) if each.kind in kinds):
+            near = [each.box for each in chosen if each.photo == one.photo]
+            if len(chosen) < most and not (near and iou_matrix([one.box], near).max() > 0):
+                chosen.append(one)
+        cards = (self._card(one) for one in chosen)
+        return f'<div class="cards">{"".join(cards)}</div>' if chosen else "<p>None.</p>"
+
+    def _card(self, error: Mistake) -> str:
+        made = [run for run, errors in zip(self._judges, self._mistakes, strict=True)
+                if error in errors]  # fmt: skip
+        judged = self._by_name[error.photo]
+        photo = self.demo.standing.evaluation.photos.get(error.photo)
+        [taken] = take([Shot(judged.analysis, photo, [error.part], self._hidden(error.photo))])
+        if taken is None:
+            raise Missing(f"the photo {error.photo} is not where the demo read it; run `make demo`")
+        others = f" and {len(made) - 1} more" if len(made) > 1 else ""
+        return (
+            f'<div class="card"><img src="{taken.parts[error.part]}" alt="">'
+            f"<p>{escape(error.short)}<br><small>{escape(made[0].name)}{others}</small></p></div>"
         )
-        return f'<div class="cards">{"".join(shown)}</div>' if cards else "<p>None.</p>"
+
+    def _hidden(self, name: str) -> NDArray[np.float32]:
+        """Return what is blurred: labelled boxes, and those found near one; no mere phantoms."""
+        labelled = self._by_name[name].labelled.boxes
+        found = np.concatenate(
+            [
+                one.analysis.faces.boxes
+                for run in self._judges
+                for one in run.scores.photos
+                if one.analysis.photo == name
+            ]
+        )
+        near = iou_matrix(found, labelled).max(axis=1, initial=0) > 0
+        return np.concatenate([labelled, found[near]])
 
     @cached_property
-    def _gallery(self):
-        demo = self.demo
-        scores = [
-            run.scores.only(demo.showable)
-            for run in demo.standing.candidates
-            if not run.stand_in and run.backend.partition(":")[0] != "prior"
+    def _judges(self) -> list[Run]:
+        """The candidates with published weights, on the photos that are shown."""
+        return [
+            replace(run, scores=run.scores.only(self.demo.showable))
+            for run in self.demo.standing.candidates
+            if not run.stand_in
         ]
-        evaluation = demo.standing.evaluation
-        some = replace(
-            evaluation, labels=evaluation.labels.only(demo.showable), scores=tuple(scores)
-        )
-        return gallery(Grid(some))
+
+    @cached_property
+    def _mistakes(self) -> list[list[Mistake]]:
+        return [list(mistakes(view(run))) for run in self._judges]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Judged]:
+        return {one.analysis.photo: one for one in self._judges[0].scores.photos}
 
     @property
     def totals(self) -> dict[str, int]:
-        """How many errors of each kind the runs of the gallery make, each once."""
-        return {name: 0 for name in KINDS} | {one.name: one.total for one in self._gallery.groups}
+        """How many errors of each kind these runs make on these photos, each once."""
+        errors = {one for made in self._mistakes for one in made}
+        return {name: sum(one.kind == name for one in errors) for name in KINDS}
 
     # --- plots ----------------------------------------------------------------------------------
 
@@ -282,10 +309,6 @@ class Pictures:
             for name in self.demo.backends
             if not name.startswith("prior")
         ]
-
-
-def _others(runs: int) -> str:
-    return f" and {runs - 1} more" if runs > 1 else ""
 
 
 def _blurred(image: NDArray[np.uint8], judged: Sequence[Judged]) -> NDArray[np.uint8]:
