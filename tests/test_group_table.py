@@ -89,7 +89,8 @@ def test_each_group_is_a_bar_with_its_numbers():
     widths = {bar.get_label(): bar.patches[0].get_width() for bar in axes.containers}
     assert widths == pytest.approx({"angry": 2 / 3, "happy": 1 / 3})
     assert [text.get_text() for text in axes.texts] == [
-        "2", "1", "valence", "spread", "diversity", "-0.33", "0.94", "0.33", "-", "-", "-",
+        "2", "1", "valence  spread  diversity", "  -0.33    0.94       0.33",
+        "      -       -          -",
     ]  # fmt: skip
     bare = plot_groups(table.loc[["none.jpg"]])
     bare.figure.draw_without_rendering()

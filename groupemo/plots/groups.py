@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from groupemo.drawing import COLORS, ink_on
 from groupemo.emotions import EMOTIONS
-from groupemo.plots._axes import BLACK, SMALL, heading, name_rows, new_axes, note, plain
+from groupemo.plots._axes import QUIET, SMALL, heading, name_rows, new_axes, note, plain
 
 __all__ = ["plot_groups"]
 
@@ -25,7 +25,7 @@ def plot_groups(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         Of `groupemo.group_table`.
     ax : Axes, optional
     """
-    axes = new_axes(ax, (7.6, 0.34 * max(len(table), 2) + 1.4))
+    axes = new_axes(ax, (9, 0.34 * max(len(table), 2) + 1.5))
     counts = table[list(EMOTIONS)].to_numpy(dtype=np.float64)
     sums = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, sums, out=np.zeros_like(counts), where=sums > 0)
@@ -41,16 +41,14 @@ def plot_groups(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
             axes.text(middle, row, f"{counts[row, column]:.3g}", ha="center", va="center",
                       fontsize=SMALL, color=ink_on(color))  # fmt: skip
     beside = table[["valence", "spread", "diversity"]].to_numpy(dtype=np.float64)
-    for place, name in zip((1.08, 1.2, 1.32), ("valence", "spread", "diversity"), strict=True):
-        axes.text(place, 1.01, name, transform=axes.transAxes, ha="center", va="bottom",
-                  fontsize=SMALL, rotation=30)  # fmt: skip
-    for (row, column), value in np.ndenumerate(beside):
-        text = "-" if np.isnan(value) else f"{value + 0.0:.2f}"
-        axes.text(1.08 + 0.12 * column, row, text, transform=axes.get_yaxis_transform(),
-                  ha="center", va="center", fontsize=SMALL, color=BLACK)  # fmt: skip
+    told = ["valence  spread  diversity", *("{:7.2f}  {:6.2f}  {:9.2f}".format(*row)
+                                            for row in beside + 0.0)]  # fmt: skip
+    for row, text in enumerate(told, start=-1):
+        axes.text(1.02, row, text.replace("nan", "  -"), transform=axes.get_yaxis_transform(),
+                  va="center", fontsize=SMALL, family="monospace", color=QUIET)  # fmt: skip
     axes.grid(visible=False)
     axes.set(xlim=(0, 1), xlabel="share of the faces (perceived expression)")
     if not counts.any():
         note(axes, "no face has an expression")
-    heading(axes, "", legend=len(EMOTIONS) if counts.any() else 0)
+    heading(axes, "", legend=4 if counts.any() else 0)
     return axes
