@@ -42,9 +42,9 @@ class Drive:
     def mount(self, folder):
         Path(folder).mkdir(parents=True)
 
-google, colab = types.ModuleType("google"), types.ModuleType("google.colab")
-google.colab = colab
-sys.modules.update({"google": google, "google.colab": colab})
+import google  # a namespace: protobuf lives there, too
+
+colab = google.colab = sys.modules["google.colab"] = types.ModuleType("google.colab")
 for name, part in {"files": Files(), "output": Output(), "drive": Drive()}.items():
     setattr(colab, name, part)
     sys.modules[f"google.colab.{name}"] = part
