@@ -266,7 +266,7 @@ def test_every_race_is_run_and_shown(fake, shared_data, monkeypatch, tmp_path):
 
     speed = results["speed"]
     assert list(speed["contenders"]) == ["groupemo", "deepface"]
-    assert list(speed["absent"]) == ["fer"]
+    assert list(speed["absent"]) == ["fer", *contenders.NOT_RUN]
     mine = speed["contenders"]["groupemo"]
     assert [len(lap["photos"]) for lap in mine["laps"]] == [4, 4]
     assert len(mine["counts"]) == 4

@@ -40,6 +40,12 @@ HOME = ROOT / "build" / "leaderboard" / "deepface"
 EMOTION = "facial_expression_model_weights.onnx"
 
 
+NOT_RUN = {
+    "py-feat": "no worker is written for it: its wheel (2.1.5) carries no weights and fetches them"
+    " from Hugging Face when a detector is made",
+}
+"""Who was looked at and does not run."""
+
 PARAMETERS = {"detector": "detector_backend"}
 """Our name of an option -> DeepFace's."""
 

@@ -19,7 +19,15 @@ import size
 import speed
 
 import groupemo
-from board.contenders import CORES, Contender, contenders, environments, lay_out_weights, presets
+from board.contenders import (
+    CORES,
+    NOT_RUN,
+    Contender,
+    contenders,
+    environments,
+    lay_out_weights,
+    presets,
+)
 from board.crews import Crew, Field, crew
 from board.judging import Truth, photos_of
 from board.scenes import AROUND, CELL, GRID, compose, faces, links
@@ -113,7 +121,7 @@ def measured_speed(options: Options) -> dict[str, Any]:
                     "processes": len(one.workers), "megabytes": megabytes, "versions": versions,
                 }  # fmt: skip
     here = {name: mine for name, mine in told.items() if name not in field.absent}
-    return {"contenders": here, "absent": field.absent, "stand_in": stand_in}
+    return {"contenders": here, "absent": field.absent | NOT_RUN, "stand_in": stand_in}
 
 
 def _about(contender: Contender) -> dict[str, Any]:
