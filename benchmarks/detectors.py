@@ -53,14 +53,17 @@ ALONE = (
     "haar-1.32", "hog",
 )  # fmt: skip
 STEPS = (
-    "yunet:max_side=480", "yunet:max_side=960", "scrfd:max_side=480", "scrfd:max_side=640",
-    "centerface:max_side=640", "fused:detectors=yunet+centerface",
-    "fused:detectors=scrfd:max_side=640+centerface", "fused:detectors=scrfd+centerface+yunet",
+    "yunet:max_side=480", "yunet:max_side=960", "scrfd:max_side=640", "scrfd:max_side=800",
+    "centerface:max_side=640", "centerface:max_side=1024", "fused:detectors=scrfd+centerface",
+    "fused:detectors=yunet+centerface+retinaface",
 )  # fmt: skip
 """What stands between the presets."""
 
 SIZES = (0, 24, 48, 96, float("inf"))
 """Edges of the classes of faces, in pixels: the square root of the box's area."""
+
+ANY_USE = ("MIT", "Apache-2.0", "Intel licence for open source computer vision")
+"""How the licences begin that allow any use and ask for no source; said of the file itself."""
 
 LOW = {"haar": 0, "haar-1.32": 0, "hog": -1, "fused": 0, "best": 0}
 """The least score asked for where AP is to be over all scores; 0.05 for the others."""
@@ -98,6 +101,8 @@ class Figures:
     by_size: list[float]
     """Recall in each class of `SIZES`."""
     ms: float
+    any_use: bool
+    """Whether its files' terms allow any use."""
 
 
 def read_truth(folder: Path) -> Iterator[Truth]:
@@ -166,6 +171,7 @@ def figures(seen: Seen, truths: list[Truth]) -> Figures:
             )
         ],
         seen.ms,
+        for_any_use(seen.spec),
     )
 
 
@@ -180,15 +186,23 @@ def ranking(truths: list[Truth], found: list[Faces], **options) -> detection.Ran
 
 
 def front(rows: Sequence[Figures]) -> set[str]:
-    """Return the specs that none of the others beats in both recall and time."""
+    """Return the specs for any use that no other such beats in both recall and time."""
+    free = [row for row in rows if row.any_use]
     return {
         row.spec
-        for row in rows
+        for row in free
         if not any(
             other.recall[0] >= row.recall[0] and other.ms <= row.ms and other is not row
-            for other in rows
+            for other in free
         )
     }
+
+
+def for_any_use(spec: str) -> bool:
+    """Say whether the licence of each file that the detector takes allows any use."""
+    files = DETECTORS.load(spec).provenance["models"]
+    licences = [entry.licence for entry in store.MODELS.entries.values() if entry.file in files]
+    return all(licence.partition(" (")[0] in ANY_USE for licence in licences)
 
 
 def with_interval(figure: tuple[float, float, float]) -> str:
@@ -200,10 +214,12 @@ def main_table(rows: Sequence[Figures]) -> str:
     lines = [
         f"| {'**' * (row.spec in PRESETS)}{row.spec}{'**' * (row.spec in PRESETS)}"
         f" | {with_interval(row.recall)} | {with_interval(row.precision)}"
-        f" | {with_interval(row.ap)} | {row.ms:.0f} | {'yes' if row.spec in on else ''} |"
+        f" | {with_interval(row.ap)} | {row.ms:.0f}"
+        f" | {'any' if row.any_use else 'restricted'} | {'yes' if row.spec in on else ''} |"
         for row in sorted(rows, key=lambda row: row.ms)
     ]
-    head = "| detector | recall | precision | AP50 | ms | front |\n|---|---|---|---|---|---|\n"
+    head = "| detector | recall | precision | AP50 | ms | use | front |\n"
+    head += "|---|---|---|---|---|---|---|\n"
     return head + "\n".join(lines)
 
 
@@ -239,7 +255,8 @@ def picture(rows: Sequence[Figures]) -> bytes:
     for row in rows:
         preset = row.spec in PRESETS
         color = "#d55e00" if preset else "#0072b2"
-        axes.plot(row.ms, row.recall[0], "o", color=color, markersize=8 if preset else 5)
+        fill = color if row.any_use else "none"
+        axes.plot(row.ms, row.recall[0], "o", c=color, mfc=fill, markersize=8 if preset else 5)
         axes.annotate(
             row.spec.removeprefix("fused:detectors=").replace(":max_side=", " at "),
             (row.ms, row.recall[0]),
@@ -272,7 +289,9 @@ def report(rows: Sequence[Figures], absent: Sequence[str], truths: list[Truth], 
 faces, IoU at least 0.5. Recall and precision at each detector's own threshold; AP50 over all
 scores. [low, high]: 95 % interval over photos. ms a photo: one thread's processor time, median of
 {rounds} rounds in which the detectors take turns at each photo, on {versions()["platform"]}.
-*Front*: no other finds as many faces in as little time.
+*Use*: whether the terms of its files allow any (MIT, Apache-2.0, BSD), or are restricted to
+research, or ask for your source code (AGPL). *Front*: none for any use finds as many faces in as
+little time. Rings are what is restricted.
 
 ![Recall against time](detectors.png)
 

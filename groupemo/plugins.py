@@ -460,16 +460,16 @@ DETECTORS: Registry[Detector] = Registry(
             {"max_side": 640, "min_score": 0.65},
         ),
         "balanced": BuiltIn(
-            "groupemo.detectors.scrfd:SCRFD",
-            "the preset between: SCRFD on photos of at most 800 pixels",
-            ("scrfd",),
+            "groupemo.detectors.centerface:CenterFace",
+            "the preset between: CenterFace on photos of at most 800 pixels",
+            ("centerface",),
             {"max_side": 800},
         ),
         "best": BuiltIn(
             "groupemo.detectors.fused:Fused",
-            "the preset that finds most: SCRFD and CenterFace fused",
-            ("scrfd", "centerface"),
-            {"detectors": "scrfd+centerface"},
+            "the preset that finds most: YuNet and CenterFace fused",
+            ("yunet", "centerface"),
+            {"detectors": "yunet+centerface"},
         ),
         "haar": BuiltIn(
             "groupemo.detectors.haar:Haar", "OpenCV's cascade at 1.1/5", ("haar-frontal",)
