@@ -278,9 +278,9 @@ def test_chosen_photos_replace_the_sample(example, shown, tmp_path, capsys):
     chosen = {"name": "../party.png", "type": "image/png", "size": len(content)}
     button.value = ({**chosen, "content": content, "last_modified": datetime.now(UTC)},)
     assert [path.name for path in folder.iterdir()] == ["party.png"]
-    assert "1 photos" in shown[0].children[1].value
+    assert "1 photo in" in shown[0].children[1].value
     notebook.upload(folder)
-    assert "1 photos of yours" in capsys.readouterr().out
+    assert "1 photo of yours" in capsys.readouterr().out
     assert len(shown) == 1  # a folder with photos needs no button
 
 

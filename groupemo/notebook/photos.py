@@ -17,6 +17,7 @@ from groupemo.files import write_atomically
 from groupemo.images import Photo, find_photos
 from groupemo.label_csv import load_labels
 from groupemo.labels import Labels
+from groupemo.report.words import plural
 from groupemo.samples import fetch_samples, list_samples
 
 __all__ = [
@@ -163,7 +164,8 @@ def upload(folder: str | Path = "my_photos") -> Path:
     if not own:
         example = example_photo(GROUPS)
         shutil.copyfile(example, target / f"{STAND_IN}{example.suffix}")
-    print(f"{len(own)} photos of yours in {target}/" + ("" if own else ": a sample stands in"))
+    stands_in = "" if own else ": a sample stands in"
+    print(f"{plural(len(own), 'photo')} of yours in {target}/{stands_in}")
     return target
 
 
@@ -175,7 +177,7 @@ def _show_button(folder: Path) -> None:
 
     def chosen(change: Mapping[str, Any]) -> None:
         _keep(folder, ((one["name"], bytes(one["content"])) for one in change["new"]))
-        said.value = f"{len(_own(folder))} photos in {folder}/: run the next cell"
+        said.value = f"{plural(len(_own(folder)), 'photo')} in {folder}/: run the next cell"
 
     button.observe(chosen, "value")
     display(widgets().HBox([button, said]))  # type: ignore[no-untyped-call]
