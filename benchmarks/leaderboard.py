@@ -8,12 +8,15 @@
 What is measured is kept in reports/leaderboard.json, part by part, each as soon as it is there.
 From it come reports/leaderboard.md and .html, the picture (.png, .svg), and the README's short
 form. Packages run in the environments of tests/packages, which are built where they are missing.
-`--python NAME=PATH` names another interpreter for one of them; `fer-mtcnn`, FER with PyTorch, has
-none of its own, as it takes 7 GB:
+`--python NAME=PATH` names another interpreter for one of them. Two have none there, for they take
+gigabytes, FER with PyTorch and DeepFace with TensorFlow; without them they are told as not here:
 
-    uv venv ENV
-    uv pip install --python ENV fer==25.10.3 "setuptools<81" tensorflow-cpu "opencv-python<5"
-    python benchmarks/leaderboard.py --python fer-mtcnn=ENV/bin/python
+    uv venv A && uv pip install --python A fer==25.10.3 "setuptools<81" tensorflow-cpu \\
+        "opencv-contrib-python<5"
+    uv venv B && uv pip install --python B deepface==0.0.103 werkzeug mtcnn tf-keras \\
+        tensorflow-cpu "opencv-contrib-python-headless<5"
+    python benchmarks/leaderboard.py --python fer-mtcnn=A/bin/python \\
+        --python deepface-mtcnn=B/bin/python
 """
 
 from __future__ import annotations
