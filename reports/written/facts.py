@@ -56,6 +56,7 @@ def facts(book: Book) -> Mapping[str, Any]:
         "least": lambda *where: _extreme(book, min, *where),
         "within": lambda name, section: book.page(name).path.exists()
         and any(one.section == section and one.rows for one in book.page(name).tables),
+        "cut": _cut(book),
         "parity": lambda: parity(book),
         "worked": {
             name: _counts(book, name) for name in CHOSEN
@@ -76,6 +77,16 @@ def parity(book: Book) -> str:
     """Return the tables of all packages as one."""
     rows = [[one.section, *cells] for one in book.page("parity").tables for cells in one.rows]
     return table(["package", "what", "on", "widest difference>", "bound>"], rows)
+
+
+def _cut(book: Book) -> Mapping[str, Any]:
+    """Return how faces are cut for the default net, as the sweep chose."""
+    for margin, square, accuracy, *_ in book.page("framing").table("Averaged over the tables").rows:
+        if "(chosen)" in margin:
+            return {
+                "row": margin.partition(" ")[0], "square": square == "yes", "accuracy": accuracy,
+            }  # fmt: skip
+    raise Missing(f"{book.page('framing').path}: no row of the table of averages is chosen")
 
 
 def _extreme(book: Book, which: Callable[..., Any], name: str, section: str, column: str) -> Best:

@@ -18,8 +18,11 @@ from PIL import Image
 
 from groupemo import plots
 from groupemo.boxes import clip, iou_matrix, scale
+from groupemo.detectors.labelled import LABELLED
 from groupemo.drawing import COLORS, blur_faces, data_uri, draw_analysis, draw_boxes
 from groupemo.emotions import EMOTIONS
+from groupemo.evaluation import Evaluation
+from groupemo.faces import Faces
 from groupemo.images import read_photo
 from groupemo.labels import label_word
 from groupemo.metrics.anatomy import BINS
@@ -28,7 +31,7 @@ from groupemo.plugins import get_detector
 from groupemo.report.mistakes import KINDS, Mistake, mistakes, surest, view
 from groupemo.report.pictures import Shot, take
 from groupemo.samples import list_samples
-from groupemo.scores import Judged
+from groupemo.scores import Judged, Scores
 from groupemo.standing import Run
 from reports.written.demo import CHOSEN, Demo
 from reports.written.tables import Missing
@@ -79,13 +82,11 @@ class Pictures:
             "wrong": lambda: self._cards("wrong emotion"),
             "phantoms": lambda: self._cards("phantom", "duplicate"),
             "missed": lambda: self._cards("missed", "localisation"),
-            "comparison": lambda: _drawn(plots.plot_comparison(self._candidates_only)),
-            "anatomy": lambda: _drawn(plots.plot_anatomy(self._candidates_only)),
+            "comparison": lambda: _drawn(plots.plot_comparison(self._some_detectors)),
+            "anatomy": lambda: _drawn(plots.plot_anatomy(self._one_backend)),
             "confusion": lambda: _drawn(plots.plot_confusion(demo.best.scores)),
-            "per_class": lambda: _drawn(plots.plot_per_class(demo.best.scores)),
             "reliability": lambda: _drawn(plots.plot_reliability(demo.best.scores)),
             "ranking": lambda: _drawn(plots.plot_precision_recall(self._one_a_detector)),
-            "risk": lambda: _drawn(plots.plot_risk_coverage(self._one_a_backend)),
             "valence": lambda: _drawn(plots.plot_valence(demo.best.scores)),
         }
 
@@ -136,7 +137,7 @@ class Pictures:
         return tuple(len(faces) for faces in self._searched)
 
     @cached_property
-    def _searched(self):
+    def _searched(self) -> list[Faces]:
         image = self._pixels(self._worked)
         return [get_detector("yunet", overlap=1.0)(image), get_detector("yunet")(image)]
 
@@ -187,7 +188,7 @@ class Pictures:
             for row in np.flatnonzero(one.outcome.detected >= 0).tolist():
                 label = int(one.labelled.labels[one.outcome.detected[row]])
                 said = {int(each.outcome.predicted[row]) for each in judged}
-                if label >= 0:
+                if label >= 0 and len(said) > 1:
                     rows.append(
                         (len(said), float(one.analysis.faces.scores[row]), row, label, judged)
                     )
@@ -281,34 +282,29 @@ class Pictures:
     # --- plots ----------------------------------------------------------------------------------
 
     @property
-    def _candidates_only(self):
-        return replace(
-            self.demo.standing.evaluation,
-            scores=tuple(
-                run.scores for run in self.demo.runs if run.detector in self._seen_detectors
-            ),
-        )
-
-    @property
-    def _seen_detectors(self) -> set[str]:
-        """The detectors in large plots: the best three by F1, `CHOSEN`, and the labelled boxes."""
+    def _some_detectors(self) -> Evaluation:
+        """The runs of the best three detectors by F1, of `CHOSEN`, and on the labelled boxes."""
         best = {run.detector: run for run in self.demo.runs if run.part != "reference"}
         ranked = sorted(best, key=lambda name: -best[name].estimates["detection_f1"].value)
-        return {*ranked[:3], *CHOSEN, "labelled"}
+        return self._with({*ranked[:3], *CHOSEN, LABELLED}, set(self.demo.backends))
 
     @property
-    def _one_a_detector(self):
+    def _one_backend(self) -> Evaluation:
+        """The runs of the best run's backend."""
+        return self._with({*self.demo.detectors, LABELLED}, {self.demo.best.backend})
+
+    def _with(self, detectors: set[str], backends: set[str]) -> Evaluation:
+        scores = tuple(
+            run.scores
+            for run in self.demo.runs
+            if run.detector in detectors and run.backend in backends
+        )
+        return replace(self.demo.standing.evaluation, scores=scores)
+
+    @property
+    def _one_a_detector(self) -> list[Scores]:
         backend = self.demo.best.backend
         return [self.demo.run(name, backend).scores for name in self.demo.detectors]
-
-    @property
-    def _one_a_backend(self):
-        detector = self.demo.best.detector
-        return [
-            self.demo.run(detector, name).scores
-            for name in self.demo.backends
-            if not name.startswith("prior")
-        ]
 
 
 def _blurred(image: NDArray[np.uint8], judged: Sequence[Judged]) -> NDArray[np.uint8]:
