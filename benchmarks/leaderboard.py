@@ -1,4 +1,4 @@
-"""groupemo beside the packages it is compared with, on the same group photos, in one run.
+r"""groupemo beside the packages it is compared with, on the same group photos, in one run.
 
     python benchmarks/leaderboard.py                     # all parts but `naive`
     python benchmarks/leaderboard.py --only speed,cold   # these parts; the others stay as they were
@@ -11,11 +11,11 @@ form. Packages run in the environments of tests/packages, which are built where 
 `--python NAME=PATH` names another interpreter for one of them. Two have none there, for they take
 gigabytes, FER with PyTorch and DeepFace with TensorFlow; without them they are told as not here:
 
-    uv venv A && uv pip install --python A fer==25.10.3 "setuptools<81" tensorflow-cpu \\
+    uv venv A && uv pip install --python A fer==25.10.3 "setuptools<81" tensorflow-cpu \
         "opencv-contrib-python<5"
-    uv venv B && uv pip install --python B deepface==0.0.103 werkzeug mtcnn tf-keras \\
+    uv venv B && uv pip install --python B deepface==0.0.103 werkzeug mtcnn tf-keras \
         tensorflow-cpu "opencv-contrib-python-headless<5"
-    python benchmarks/leaderboard.py --python fer-mtcnn=A/bin/python \\
+    python benchmarks/leaderboard.py --python fer-mtcnn=A/bin/python \
         --python deepface-mtcnn=B/bin/python
 """
 
