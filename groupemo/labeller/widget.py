@@ -83,6 +83,9 @@ class Labeller(anywidget.AnyWidget):
         self.on_msg(self._asked)
         atexit.register(self.close)
 
+    def __repr__(self) -> str:
+        return f"<Labeller of {len(self._desk.photos)} photos: its page is shown in a notebook>"
+
     @property
     def desk(self) -> Desk:
         """What answers; closed with the widget."""
