@@ -147,6 +147,14 @@ def test_pictures_of_other_parts_are_used_and_named_once() -> None:
     assert set(FILES) <= set(used)
 
 
+def test_what_is_cited_is_referenced_and_the_other_way_round() -> None:
+    *chapters, references, _ = (path.read_text(encoding="utf-8") for path in NAMES)
+    listed = set(re.findall(r"^- ([\w-]+), .*?\((\d{4})\)", references, flags=re.M))
+    cited = set(re.findall(r"([A-Z][\w-]+)(?: et al\.| and \w+)? \(?(\d{4})\b", " ".join(chapters)))
+    words = {"January", "February", "August", "November", "December"}
+    assert {pair for pair in cited if pair[0] not in words} == listed
+
+
 def test_the_example_is_what_a_reader_counts() -> None:
     example = Example()
     assert (example["found"], example["missed"], example["phantom"]) == ("4", "1", "1")

@@ -40,6 +40,7 @@ def facts(book: Book) -> Mapping[str, Any]:
         "f1": F1,
         "draws": f"{DRAWS:,}",
         "crowd": book.cell("labels", "", "wider_groups.csv", "photos"),
+        "crowd_faces": _said(book, "detectors", r"(\d+) labelled\s+faces"),
         "matched": lambda detector, backend: book.cell(
             "accuracy", REAL9, (detector, backend), "matched accuracy (n)"
         ).partition(" ")[0],
