@@ -131,6 +131,7 @@ def test_near(difference):
     difference("boxes", 0.125, 0.5, "2 photos")
 
 def test_far(difference):
+    difference("probabilities", 0, 1e-3, on="3 faces")
     difference("probabilities", {far}, 1e-3, on="3 faces")
 """
 
