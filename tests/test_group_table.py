@@ -129,9 +129,9 @@ def test_two_annotators_stand_beside_each_other():
     # three faces, two alike; by chance (2 * 1 + 1 * 1) / 9: (2/3 - 1/3) / (1 - 1/3)
     assert axes.get_title() == "AB and CD, n = 4 faces\nkappa 0.50"
     assert (axes.get_ylabel(), axes.get_xlabel()) == ("AB", "CD")
-    assert plot_agreement(labels, "EF").get_title().startswith("EF and AB, n = 2")
+    assert plot_agreement(labels, ("EF", "AB")).get_title().startswith("EF and AB, n = 2")
     with pytest.raises(LabelError, match="no annotator 'XY'"):
-        plot_agreement(labels, "XY")
+        plot_agreement(labels, ("AB", "XY"))
 
 
 def test_agreement_takes_two():

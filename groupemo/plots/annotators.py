@@ -17,10 +17,7 @@ __all__ = ["plot_agreement"]
 
 
 def plot_agreement(
-    labels: Labels,
-    first: str | None = None,
-    second: str | None = None,
-    ax: Axes | None = None,
+    labels: Labels, pair: tuple[str, str] | None = None, ax: Axes | None = None
 ) -> Axes:
     """Plot what one annotator called the faces against what another did.
 
@@ -31,8 +28,9 @@ def plot_agreement(
     Parameters
     ----------
     labels : Labels
-    first, second : str, optional
-        Names of annotators; by default the first two.
+    pair : tuple of str, optional
+        Names of two annotators, whose words are the rows and the columns; by default the
+        first two.
     ax : Axes, optional
 
     Raises
@@ -41,19 +39,18 @@ def plot_agreement(
         If nobody of that name labelled anything.
     """
     people, table = by_annotator(labels)
-    for name in (first, second):
-        if name is not None and name not in people:
-            raise LabelError(f"no annotator {name!r} in the labels; annotators: {people}")
-    chosen = [name for name in (first, second) if name is not None]
-    rest = [name for name in people if name not in chosen]
-    pair = [first or rest.pop(0), second or rest.pop(0)] if len(people) > 1 else []
-    if not pair:
+    chosen = people[:2] if pair is None else pair
+    for name in chosen:
+        if name not in people:
+            known = ", ".join(people) or "none is named"
+            raise LabelError(f"no annotator {name!r} in the labels; annotators: {known}")
+    if len(chosen) < 2:
         axes = new_axes(ax, (4, 2))
         axes.set_axis_off()
         note(axes, f"annotators: {', '.join(map(plain, people)) or 'none'}; agreement takes two")
         return axes
-    at = [people.index(name) for name in pair]
-    said = table[:, at]
+    one, other = (people.index(name) for name in chosen)
+    said = table[:, [one, other]]
     both = said[(said != NOT_LABELLED).all(axis=1)]
     used = [label for label in CODES if label in both]
     axes = new_axes(ax, (0.75 * len(used) + 2.4, 0.6 * len(used) + 1.7))
@@ -64,8 +61,8 @@ def plot_agreement(
         draw_counts(axes, counts, words, words)
     else:
         note(axes, "no face has both")
-    axes.set(xlabel=plain(pair[1]), ylabel=plain(pair[0]))
-    kappa = agreement(labels).kappa[at[0], at[1]]
+    axes.set(xlabel=plain(chosen[1]), ylabel=plain(chosen[0]))
+    kappa = agreement(labels).kappa[one, other]
     figure = "kappa undefined" if np.isnan(kappa) else f"kappa {kappa:.2f}"
-    heading(axes, f"{plain(' and '.join(pair))}, n = {len(both)} faces\n{figure}")
+    heading(axes, f"{plain(' and '.join(chosen))}, n = {len(both)} faces\n{figure}")
     return axes
