@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from groupemo.analysis import Analysis, Failure
 from groupemo.errors import ContractError, GroupemoError, OptionError, PhotoError
 from groupemo.faces import Faces
-from groupemo.images import Photo, digest
+from groupemo.images import Photo, digest, is_jpeg
 from groupemo.plugins import (
     BACKENDS,
     DETECTORS,
@@ -33,13 +34,16 @@ from groupemo.plugins import (
     provenance_key,
 )
 
-__all__ = ["BATCH_ROWS", "Engine", "Key", "key_of"]
+__all__ = ["BATCH_ROWS", "Engine", "Key", "find", "key_of"]
 
 BATCH_ROWS = 64
 """Rows that wait for one `predict` call."""
 
 _SHARP = 2
 """Pixels of a face in a photo decoded at part of its size, to one that its backend reads."""
+
+_FACTORS = (2, 4, 8)
+"""By how much a JPEG may be decoded smaller."""
 
 _NEARLY = 0.98
 """Of the side that detectors see: half of a phone's 4,032 pixels will do for 2,048."""
@@ -103,57 +107,74 @@ class _Cell:
 
 @dataclass
 class _Pixels:
-    """A photo as detectors see it, and all of it where that is too coarse for a face."""
+    """A photo, decoded once at each size that somebody looks at."""
 
     photo: Photo
     data: bytes | NDArray[np.uint8]
     max_pixels: int
-    image: NDArray[np.uint8]
-    size: tuple[int, int]
-    """Width and height of the photo."""
+    _images: dict[int | None, NDArray[np.uint8]] = field(default_factory=dict)
 
-    @classmethod
-    def of(
-        cls, photo: Photo, data: bytes | NDArray[np.uint8], max_pixels: int, side: int | None
-    ) -> _Pixels:
-        """Decode a photo; a large JPEG, of which detectors need `side` pixels, at part of its size.
+    @cached_property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the photo."""
+        if is_jpeg(self.data):
+            return self.photo.size(self.data, max_pixels=self.max_pixels)
+        height, width = self.whole.shape[:2]
+        return width, height
+
+    @property
+    def whole(self) -> NDArray[np.uint8]:
+        """All pixels."""
+        return self._decoded(None)
+
+    def seen_by(self, detector: Detector) -> _View:
+        """Return what a detector is shown, whichever others look at the photo.
 
         Raises
         ------
         PhotoError
             If it cannot be read.
         """
-        image = photo.decode(data, max_pixels=max_pixels, side=side)
-        height, width = image.shape[:2]
-        if side is not None and isinstance(data, bytes) and max(width, height) >= side:
-            width, height = photo.size(data, max_pixels=max_pixels)
-        return cls(photo, data, max_pixels, image, (width, height))
+        enough = getattr(detector, "enough_side", None)
+        if not isinstance(enough, int) or not is_jpeg(self.data):
+            return _View(self, self.whole)
+        longer = max(self.size)
+        sides = [longer // factor for factor in _FACTORS if longer / factor >= enough * _NEARLY]
+        return _View(self, self._decoded(min(sides)) if sides else self.whole)
+
+    def _decoded(self, side: int | None) -> NDArray[np.uint8]:
+        if side not in self._images:
+            self._images[side] = self.photo.decode(self.data, max_pixels=self.max_pixels, side=side)
+        return self._images[side]
+
+
+@dataclass(frozen=True)
+class _View:
+    """A photo as a detector sees it, and all of it where that is too coarse for a face."""
+
+    pixels: _Pixels
+    image: NDArray[np.uint8]
 
     @property
     def factor(self) -> int:
         """The photo's pixels to a pixel of the image: 1, 2, 4 or 8."""
         side: int = max(self.image.shape[:2])
-        return round(max(self.size) / side)
-
-    @cached_property
-    def whole(self) -> NDArray[np.uint8]:
-        """All pixels."""
-        return self.photo.decode(self.data, max_pixels=self.max_pixels)
+        return round(max(self.pixels.size) / side)
 
     def faces(self, found: Faces) -> Faces:
         """Return what was found in the image in pixels of the photo."""
         if self.factor == 1:
             return found
         points = None if found.landmarks is None else found.landmarks * self.factor
-        return Faces(found.boxes * self.factor, found.scores, points).clipped(*self.size)
+        return Faces(found.boxes * self.factor, found.scores, points).clipped(*self.pixels.size)
 
     def shown(self, backend: Backend, found: Faces) -> tuple[NDArray[np.uint8], Faces]:
         """Return what a backend is shown: the image if each face has the pixels it reads, twice."""
-        side = getattr(backend, "side", np.inf)
+        side = getattr(backend, "face_side", np.inf)
         sides = found.boxes[:, 2:] - found.boxes[:, :2]
         if self.factor == 1 or sides.min() >= _SHARP * side:
             return self.image, found
-        return self.whole, self.faces(found)
+        return self.pixels.whole, self.faces(found)
 
 
 @dataclass
@@ -184,13 +205,6 @@ class Engine:
         return engine
 
     @property
-    def _side(self) -> int | None:
-        """How long a photo's longer side must be for every detector; None: as long as it is."""
-        sides = [getattr(each.plugin, "side", None) for each in self.detectors]
-        known = [side for side in sides if isinstance(side, int)]
-        return round(max(known) * _NEARLY) if len(known) == len(sides) else None
-
-    @property
     def pairs(self) -> list[tuple[str, str]]:
         """The provenance keys of each detector with each backend, in order."""
         return [(each.key, other.key) for each in self.detectors for other in self.backends]
@@ -211,29 +225,31 @@ class Engine:
     def _cells(self, photo: Photo, done: Mapping[Key, str]) -> list[_Cell]:
         """Read a photo, run the detectors it still needs, and cut each backend's inputs."""
         clock = _Clock()
-        sha256, pixels, failure = "", None, None
+        sha256, failure = "", None
+        views: list[_View] = []
         try:
             data = photo.load()
             sha256 = digest(data)
             wanted = self._wanted(photo.name, sha256, done)
-            pixels = _Pixels.of(photo, data, self.max_pixels, self._side) if wanted else None
+            pixels = _Pixels(photo, data, self.max_pixels)
+            views = [pixels.seen_by(detector.plugin) for detector, _ in wanted]
         except PhotoError as error:
             wanted, failure = self._wanted(photo.name, sha256, {}), Failure("read", str(error))
         reading = clock.lap()
         cells = []
-        for detector, backends in wanted:
+        for (detector, backends), view in zip_longest(wanted, views):
             seconds = {"read": reading}
-            found, problem = Faces.empty(), failure
-            if pixels is not None:
-                found, problem = _attempt_detect(detector, pixels.image, photo.name)
+            size, found, faces, problem = (0, 0), Faces.empty(), Faces.empty(), failure
+            if view is not None:
+                found, problem = _attempt_detect(detector, view.image, photo.name)
+                size, faces = view.pixels.size, view.faces(found)
                 seconds["detect"] = clock.lap()
-            size, faces = ((0, 0), found) if pixels is None else (pixels.size, pixels.faces(found))
             for backend in backends:
                 cell = _Cell(
                     photo, sha256, size, faces, detector, backend, dict(seconds), failure=problem
                 )
-                if pixels is not None and len(faces):
-                    cell.inputs = _attempt_prepare(cell, pixels, found)
+                if view is not None and len(faces):
+                    cell.inputs = _attempt_prepare(cell, view, found)
                     cell.seconds["prepare"] = clock.lap()
                 cells.append(cell)
         return cells
@@ -298,22 +314,38 @@ class _Batch:
             cell.seconds["predict"] = each * len(part)
 
 
+def find(photo: Photo, detector: Loaded[Detector], max_pixels: int) -> Faces:
+    """Return the faces that a detector finds in a photo, as an analysis has them.
+
+    Raises
+    ------
+    PhotoError, ContractError
+        If the photo cannot be read, or the detector gives what none may.
+    """
+    view = _Pixels(photo, photo.load(), max_pixels).seen_by(detector.plugin)
+    return view.faces(_detect(detector, view.image, photo.name))
+
+
+def _detect(detector: Loaded[Detector], image: NDArray[np.uint8], name: str) -> Faces:
+    plugin = detector.plugin
+    with detector.guard:
+        look = plugin.for_photo(name) if isinstance(plugin, PhotoDetector) else plugin
+        faces = look(image)
+    return checked_faces(faces, image, detector.label)
+
+
 def _attempt_detect(
     detector: Loaded[Detector], image: NDArray[np.uint8], name: str
 ) -> tuple[Faces, Failure | None]:
     try:
-        plugin = detector.plugin
-        with detector.guard:
-            find = plugin.for_photo(name) if isinstance(plugin, PhotoDetector) else plugin
-            faces = find(image)
-        return checked_faces(faces, image, detector.label), None
+        return _detect(detector, image, name), None
     except _ANY as error:
         return Faces.empty(), _failure("detect", detector.label, name, error)
 
 
-def _attempt_prepare(cell: _Cell, pixels: _Pixels, found: Faces) -> NDArray[Any] | None:
+def _attempt_prepare(cell: _Cell, view: _View, found: Faces) -> NDArray[Any] | None:
     try:
-        image, faces = pixels.shown(cell.backend.plugin, found)
+        image, faces = view.shown(cell.backend.plugin, found)
         with cell.backend.guard:
             inputs = np.array(cell.backend.plugin.prepare(image, faces))  # kept: a copy
         if inputs.shape[:1] != (len(cell.faces),):

@@ -28,7 +28,7 @@ from PIL import ExifTags, Image, ImageOps
 
 from groupemo.errors import PhotoError
 
-__all__ = ["MAX_PIXELS", "SUFFIXES", "Photo", "find_photos", "read_photo"]
+__all__ = ["MAX_PIXELS", "SUFFIXES", "Photo", "find_photos", "is_jpeg", "one_photo", "read_photo"]
 
 MAX_PIXELS = 100_000_000
 """The largest photo that is decoded unless a caller raises the limit: 300 MB as an array."""
@@ -120,6 +120,11 @@ def digest(data: bytes | NDArray[np.uint8]) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def is_jpeg(data: bytes | NDArray[np.uint8]) -> bool:
+    """Return whether a photo can be decoded at part of its size."""
+    return isinstance(data, bytes) and data.startswith(b"\xff\xd8\xff")
+
+
 def read_photo(photo: Any, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """Return one photo as an upright RGB image.
 
@@ -145,8 +150,19 @@ def read_photo(photo: Any, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]
         If it is missing, no picture, cut off, too large or of no pixels; the
         message names the photo and the reason.
     """
-    one = photo if isinstance(photo, Photo) else _single(photo, 0)
+    one = one_photo(photo)
     return one.decode(one.load(), max_pixels=max_pixels)
+
+
+def one_photo(photo: Any) -> Photo:
+    """Return the photo meant by what `read_photo` takes; nothing is read but a file-like object.
+
+    Raises
+    ------
+    PhotoError
+        If it is none of these, or cannot be read.
+    """
+    return _single(photo, 0)
 
 
 def find_photos(photos: Any) -> list[Photo]:
@@ -270,7 +286,8 @@ def _decode(data: bytes, name: str, max_pixels: int, side: int | None) -> NDArra
             if side is not None:
                 width, height = picture.size
                 longer = max(width, height)
-                picture.draft(None, (-(-width * side // longer), -(-height * side // longer)))
+                least = max(1, width * side // longer), max(1, height * side // longer)
+                picture.draft(None, least)
             ImageOps.exif_transpose(picture, in_place=True)
             return _to_rgb(picture, name)
         except PhotoError:

@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 from groupemo.analysis import Analysis, AnalysisWriter, iter_analyses
 from groupemo.detectors.labelled import LABELLED, LabelledBoxes
 from groupemo.emotions import align_probs
-from groupemo.engine import Engine, Key, key_of
+from groupemo.engine import Engine, Key, find, key_of
 from groupemo.errors import OptionError, PhotoError
 from groupemo.faces import Faces
-from groupemo.images import MAX_PIXELS, Photo, find_photos, read_photo
+from groupemo.images import MAX_PIXELS, Photo, find_photos, one_photo, read_photo
 from groupemo.labels import Labels
 from groupemo.plugins import (
     BACKENDS,
@@ -38,7 +38,6 @@ from groupemo.plugins import (
     DETECTORS,
     Backend,
     Detector,
-    checked_faces,
     checked_probs,
 )
 
@@ -51,7 +50,13 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
-def detect(photo: Any, detector: str | Detector = DEFAULT_DETECTOR, **options: Any) -> Faces:
+def detect(
+    photo: Any,
+    detector: str | Detector = DEFAULT_DETECTOR,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    **options: Any,
+) -> Faces:
     """Find the faces in one photo.
 
     Parameters
@@ -60,23 +65,21 @@ def detect(photo: Any, detector: str | Detector = DEFAULT_DETECTOR, **options: A
         See `read_photo`.
     detector : str or Detector
         A spec (`list_detectors` names them) or an object.
+    max_pixels : int
+        Larger photos are refused.
     **options
         The detector's own options.
 
     Returns
     -------
     Faces
-        Possibly empty.
+        Possibly empty; those of `analyze`.
 
     Raises
     ------
     PhotoError, UnknownPlugin, OptionError, ModelError, ContractError
     """
-    loaded = DETECTORS.load(detector, **options)
-    image = read_photo(photo)
-    with loaded.guard:
-        faces = loaded.plugin(image)
-    return checked_faces(faces, image, loaded.label)
+    return find(one_photo(photo), DETECTORS.load(detector, **options), max_pixels)
 
 
 def classify(

@@ -67,7 +67,11 @@ __all__ = [
 
 @runtime_checkable
 class Detector(Protocol):
-    """Anything that finds faces: a callable from an image to `Faces`."""
+    """Anything that finds faces: a callable from an image to `Faces`.
+
+    One that shrinks photos to a longer side of so many pixels may say so as `enough_side`, a
+    whole number: large JPEGs are then decoded at part of their size, which is quicker.
+    """
 
     def __call__(self, image: NDArray[np.uint8], /) -> Faces:
         """Return the faces in `image`, shape (h, w, 3), RGB uint8; `Faces.empty()` for none."""
@@ -85,7 +89,11 @@ class PhotoDetector(Detector, Protocol):
 
 @runtime_checkable
 class Backend(Protocol):
-    """Anything that reads expressions; preparing is apart from predicting, so that it batches."""
+    """Anything that reads expressions; preparing is apart from predicting, so that it batches.
+
+    One that says, as `face_side`, how many pixels of a face's side it reads may be shown
+    such an image, too, where all faces have twice as many.
+    """
 
     classes: tuple[str, ...]
     """What the columns of `predict` mean, in words `groupemo.emotions` knows."""

@@ -44,6 +44,12 @@ def test_a_jpeg_may_come_smaller_but_never_too_small(side, shape):
     assert photo.decode(photo.load(), side=side).shape[:2] == shape
 
 
+@pytest.mark.parametrize("height", [2, 31, 33, 35])
+def test_an_odd_shorter_side_does_not_keep_a_jpeg_large(height):
+    photo = Photo("a", encode(np.zeros((height, 35, 3), np.uint8), "JPEG"))
+    assert photo.decode(photo.load(), side=17).shape[:2] == (-(-height // 2), 18)
+
+
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "WEBP"])
 def test_lossless_kinds(kind):
     options = {"lossless": True} if kind == "WEBP" else {}

@@ -760,7 +760,7 @@ class Seeing:
     def __init__(self, side=None, box=(10, 20, 110, 140)):
         self.shown, self.box = [], box
         if side is not None:
-            self.side = side
+            self.enough_side = self.face_side = side
 
     def __call__(self, image):
         self.shown.append(image.shape)
@@ -799,11 +799,38 @@ def test_faces_that_are_small_there_are_cut_from_all_pixels(large, side):
     assert backend.shown == [((1501, 2000, 3), [[20, 40, 220, 280]])]
 
 
-def test_all_pixels_are_decoded_where_one_detector_wants_them(large):
-    detectors = [Seeing(side=1000), Seeing()]
-    detectors[0].label = "content with fewer"
+def test_what_a_detector_is_shown_does_not_hang_on_the_others(large):
+    detectors = [Seeing(side=1000), Seeing(), Seeing(side=500), Seeing(side=1001)]
+    for number, each in enumerate(detectors):
+        each.label = f"number {number}"
     list(analyze_grid(large, detectors=detectors, backends=[Seeing()]))
-    assert [each.shown for each in detectors] == [[(1501, 2000, 3)]] * 2
+    whole, half, quarter = (1501, 2000, 3), (751, 1000, 3), (376, 500, 3)
+    assert [each.shown for each in detectors] == [[half], [whole], [quarter], [half]]
+
+
+def test_a_photo_is_decoded_once_at_each_size(large, monkeypatch):
+    sides, decode = [], Photo.decode
+    monkeypatch.setattr(
+        Photo,
+        "decode",
+        lambda *a, side=None, **b: (sides.append(side), decode(*a, side=side, **b))[1],
+    )
+    detectors = [Seeing(side=1000), Seeing(), Seeing(side=1001), Seeing(side=1500)]
+    for number, each in enumerate(detectors):
+        each.label = f"number {number}"
+    backends = [Seeing(side=side) for side in (None, 51, 2)]
+    for number, each in enumerate(backends):
+        each.label = f"number {number}"
+    list(analyze_grid(large, detectors=detectors, backends=backends))
+    assert sides == [1000, None]
+
+
+def test_detect_finds_the_faces_of_an_analysis(large):
+    detector = Seeing(side=1000)
+    found, [analysis] = groupemo.detect(large, detector), run(large, detector, Seeing())
+    assert detector.shown == [(751, 1000, 3)] * 2
+    np.testing.assert_array_equal(found.boxes, analysis.faces.boxes)
+    np.testing.assert_array_equal(found.landmarks, analysis.faces.landmarks)
 
 
 @pytest.mark.models

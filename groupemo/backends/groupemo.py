@@ -57,4 +57,4 @@ class Groupemo(Onnx):
         # In a net of whole numbers, sums of another order may round another way: an answer
         # must not hang on the faces beside it. One at a time is hardly slower.
         self.batch = 1
-        self.side = max(self.shape)  # a face of twice as many pixels is as good as a larger one
+        self.face_side = max(self.shape)  # a face of twice as many is as good as a larger one

@@ -64,7 +64,7 @@ def _detected(photo: Photo, finder: Detector, max_pixels: int) -> dict[str, Any]
 
     faces, failure = Faces.empty(), None
     try:
-        faces = find(photo.decode(photo.load(), max_pixels=max_pixels), finder)
+        faces = find(photo, finder, max_pixels=max_pixels)
     except (Exception, SystemExit) as error:  # some libraries exit where they should raise
         stage = "read" if isinstance(error, PhotoError) else "detect"
         kind = "" if isinstance(error, PhotoError) else f"{photo.name}: "

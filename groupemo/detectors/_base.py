@@ -166,7 +166,7 @@ class Whole(NativeDetector):
         self._max_side = None if max_side is None else int(checked("max_side", max_side, 32))
 
     @property
-    def side(self) -> int | None:
+    def enough_side(self) -> int | None:
         """The longer side of a photo beyond which more pixels show it nothing; None: no such."""
         return None if self._min_size else self._max_side  # the least size is in the photo's pixels
 
