@@ -193,6 +193,13 @@ def test_deepface_is_told_of_the_eyes_or_seeks_them(deepface):
     ]
 
 
+def test_deepface_of_a_version_that_was_not_tested_warns(deepface, monkeypatch):
+    newer = replace(deepface_package.DEEPFACE, tested=">=2,<3")
+    monkeypatch.setattr(deepface_package, "DEEPFACE", newer)
+    with pytest.warns(UserWarning, match="made-up 1.5 is not"):
+        BACKENDS.load("deepface-package")
+
+
 def test_deepface_with_stand_in_weights_says_so(deepface):
     assert BACKENDS.load("deepface-package").label == "deepface-package (stand-in)"
     label = BACKENDS.load("deepface-package:align=False").label

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -112,9 +113,10 @@ def _weights(home: Path) -> Path:
 
 def _built(home: Path) -> Any:
     """Return the module with its emotion net, which it keeps, built from the weights in `home`."""
+    at_home = {**DEEPFACE.environ, "DEEPFACE_HOME": str(home)}  # while imported it makes folders
+    deepface = replace(DEEPFACE, environ=at_home).load()
     with left_alone():
         os.environ["DEEPFACE_HOME"] = str(home)
-        deepface = DEEPFACE.load()
         if deepface.backend_engine != "onnx":
             raise OptionError(
                 f"deepface runs on {deepface.backend_engine} in this process: set"

@@ -44,7 +44,7 @@ class DeepFaceDetector(NativeDetector):
     cascade grows surer, it is what it was made of: the cascade's weight, in whole numbers.
 
     The weights of ssd and yunet are groupemo's own copies; others the package looks for in
-    `$DEEPFACE_HOME/.deepface/weights`, and downloads.
+    `$DEEPFACE_HOME/.deepface/weights`, and downloads, whatever `GROUPEMO_OFFLINE` says.
 
     Parameters
     ----------
