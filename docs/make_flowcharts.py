@@ -154,22 +154,23 @@ def picture(chart: Chart) -> str:
             f'<svg class="way" viewBox="0 0 {width} {height}" role="img" aria-label="{told}"'
             ' xmlns="http://www.w3.org/2000/svg" font-size="15" fill="currentColor"'
             ' stroke="currentColor">',
-            '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="9"'
-            ' markerHeight="9" orient="auto"><path d="M0 0 8 4 0 8z" stroke="none"/></marker>'
-            "</defs>",
-            *lines(chart.arrows),
+            f'<defs><marker id="tip-{chart.name}" viewBox="0 0 8 8" refX="8" refY="4"'
+            ' markerWidth="9" markerHeight="9" orient="auto">'
+            '<path d="M0 0 8 4 0 8z" stroke="none"/></marker></defs>',
+            *lines(chart),
             *map(drawn, boxes),
             "</svg>\n",
         ]
     )
 
 
-def lines(arrows: Sequence[Arrow]) -> Iterator[str]:
+def lines(chart: Chart) -> Iterator[str]:
     """Yield each arrow; of several to one box, those from the sides end beside its middle."""
-    for a, b in arrows:
-        several = sum(end is b for _, end in arrows) > 1
+    for a, b in chart.arrows:
+        several = sum(end is b for _, end in chart.arrows) > 1
         shape = across(a, b) if a.row == b.row else down(a, b, WIDTH // 4 if several else 0)
-        yield f'<path d="{shape}" fill="none" stroke-width="1.5" marker-end="url(#tip)"/>'
+        tip = f"url(#tip-{chart.name})"
+        yield f'<path d="{shape}" fill="none" stroke-width="1.5" marker-end="{tip}"/>'
 
 
 def across(a: Box, b: Box) -> str:
