@@ -41,8 +41,8 @@ demo: install  ## Evaluate detectors and backends on the sample photos; report i
 test: install  ## Run the fast tests.
 	$(BIN)/python -m pytest -n auto -m 'not slow'
 
-test-slow: install  ## Run the tests that take longer, each file in one process.
-	$(BIN)/python -m pytest -n auto --dist loadfile -m slow
+test-slow: install  ## Run the tests that take longer, a file a core.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m slow
 
 test-packages: install  ## Compare with the packages themselves, each in an environment of its own.
 	$(BIN)/python tests/packages/lane.py
