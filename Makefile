@@ -38,11 +38,14 @@ install-train: .venv/installed-train  ## The same with PyTorch, for training and
 demo: install  ## Evaluate detectors and backends on the sample photos; report in reports/demo/.
 	$(BIN)/groupemo demo --labels labels/samples.csv --photos data/samples --out reports/demo
 
+# A process a core, each with one thread: more of them would wait for each other.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+
 test: install  ## Run the fast tests.
-	$(BIN)/python -m pytest -n auto -m 'not slow'
+	$(PYTEST) -m 'not slow'
 
 test-slow: install  ## Run the tests that take longer, a file a core.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m slow
+	$(PYTEST) --dist loadfile -m slow
 
 test-packages: install  ## Compare with the packages themselves, each in an environment of its own.
 	$(BIN)/python tests/packages/lane.py
