@@ -6,6 +6,7 @@
 - `tables`: the tables of reports/*.md, and their cells.
 - `demo`: the evaluation that `make demo` has saved.
 - `example`: the worked example, computed.
+- `facts`: single values that chapters say in passing.
 - `pictures`: what is drawn of all these, faces blurred.
 - `book`: chapters become one page of HTML, and that a PDF.
 """

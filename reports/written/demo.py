@@ -104,13 +104,6 @@ class Demo:
         """Return one figure of a run with its interval."""
         return with_interval(self.run(detector, backend).estimates[name])
 
-    def count(self, detector: str, name: str) -> int:
-        """Return one count of a detector, as `Scores.overall` has them."""
-        run = next((run for run in self.runs if run.detector == detector), None)
-        if run is None:
-            raise Missing(f"the demo has no detector {detector!r}")
-        return int(run.scores.overall()[name])
-
     @cached_property
     def comparisons(self) -> str:
         """How many of the differences between runs are more than chance, in a sentence."""
