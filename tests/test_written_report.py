@@ -13,6 +13,7 @@ from pypdf import PdfReader
 sys.path.insert(0, str(ROOT))
 
 from reports.written import facts
+from reports.written.__main__ import write
 from reports.written.book import CHAPTERS, OTHERS, Book
 from reports.written.demo import Demo
 from reports.written.example import Example
@@ -167,6 +168,12 @@ def test_the_example_is_what_a_reader_counts() -> None:
 def test_no_demo_is_said_with_its_remedy(tmp_path: Path) -> None:
     with pytest.raises(Missing, match="make demo"):
         Demo.open(tmp_path)
+
+
+def test_no_browser_is_said_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GROUPEMO_CHROMIUM", "")
+    with pytest.raises(SystemExit, match="no browser to print with"):
+        write(tmp_path / "report.pdf", tmp_path)
 
 
 # --- the PDF ------------------------------------------------------------------------------------

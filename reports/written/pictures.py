@@ -58,7 +58,7 @@ PIXELS, LARGE = 900, 1700
 FOUND, DOUBLE, PHANTOM, MISSED = "#56b4e9", "#f0e442", "#cc79a7", "#d55e00"
 
 ALIKE = 3
-"""Cards of one photo in a row, at most."""
+"""Faces of one photo, at most, among those shown side by side."""
 
 
 class Pictures:
