@@ -77,7 +77,7 @@ def write_pages(results: Mapping[str, Any], out: Path, readme: Path | None) -> N
         write_atomically(out.with_suffix(".svg"), light)
         write_atomically(out.with_suffix(".png"), as_bytes(draw(each), "png"))
         if readme is not None:
-            text = in_readme(readme.read_text(encoding="utf-8"), each)
+            text = in_readme(readme.read_text(encoding="utf-8"), results["speed"])
             write_atomically(readme, text.encode())
     told = list(sections(results))
     write_atomically(out.with_suffix(".md"), to_markdown(told, f"{out.stem}.png").encode())

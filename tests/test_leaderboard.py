@@ -128,7 +128,7 @@ def test_pages_hold_every_part_and_escape_what_others_said(results, tmp_path):
 
 def test_a_readme_without_its_place_is_refused(results):
     with pytest.raises(ValueError, match="leaderboard"):
-        pages.in_readme("nothing", standings.standings(results["speed"]))
+        pages.in_readme("nothing", results["speed"])
 
 
 def test_pages_are_made_of_any_part_alone(results, tmp_path):
