@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+import groupemo
 from groupemo import EMOTIONS, Labels, load_labels, notebook
 from groupemo.errors import LabelError
 from groupemo.images import find_photos
@@ -162,3 +163,11 @@ def test_what_training_needs_is_named_where_it_is_missing(monkeypatch, capsys):
 
 def test_labels_of_all_samples_can_be_had():
     assert "situation_room.jpg" in notebook.sample_labels()
+
+
+def test_the_label_file_is_named_as_seen_from_here(known, scenes, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    labeller = groupemo.label("photos", notebook=True, detector=FakeDetector.of(scenes))
+    labeller.close()
+    assert capsys.readouterr().out == "labels go to photos/labels.csv\n"
+    assert repr(labeller).startswith("<Labeller of 3 photos")
