@@ -257,6 +257,8 @@ def picture(rows: Sequence[Figures]) -> bytes:
         color = "#d55e00" if preset else "#0072b2"
         fill = color if row.any_use else "none"
         axes.plot(row.ms, row.recall[0], "o", c=color, mfc=fill, markersize=8 if preset else 5)
+        if row.spec in STEPS and "scrfd+" not in row.spec:
+            continue  # among their neighbours there is no room for words
         axes.annotate(
             row.spec.removeprefix("fused:detectors=").replace(":max_side=", " at "),
             (row.ms, row.recall[0]),
@@ -289,9 +291,9 @@ def report(rows: Sequence[Figures], absent: Sequence[str], truths: list[Truth], 
 faces, IoU at least 0.5. Recall and precision at each detector's own threshold; AP50 over all
 scores. [low, high]: 95 % interval over photos. ms a photo: one thread's processor time, median of
 {rounds} rounds in which the detectors take turns at each photo, on {versions()["platform"]}.
-*Use*: whether the terms of its files allow any (MIT, Apache-2.0, BSD), or are restricted to
-research, or ask for your source code (AGPL). *Front*: none for any use finds as many faces in as
-little time. Rings are what is restricted.
+*Use*: whether the terms of its files allow any (MIT, Apache-2.0, BSD), or do not: for research
+alone, for open source alone (AGPL), or not stated. *Front*: none for any use finds as many faces in
+as little time. In the picture the others are rings.
 
 ![Recall against time](detectors.png)
 
