@@ -100,6 +100,7 @@ notebooks: install  ## Run the notebooks on fresh kernels and store what they sh
 
 outputs: install  ## Run the code of docs/ and write what it prints into the pages.
 	$(BIN)/python docs/run_pages.py
+	$(BIN)/python docs/make_readme_picture.py
 
 site: install  ## Build the documentation site in build/site/; a warning is an error.
 	$(BIN)/python -m sphinx -q -E -W --keep-going -c docs . build/site
