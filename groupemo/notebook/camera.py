@@ -87,4 +87,7 @@ def _show(path: Path) -> None:
         def _arrived(self, change: Mapping[str, Any]) -> None:
             self._said = _kept(change["new"], path)
 
+        def __repr__(self) -> str:
+            return f"camera, for {path}"
+
     display(Camera())  # type: ignore[no-untyped-call]
