@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from textwrap import fill
 
 from matplotlib.axes import Axes
@@ -12,7 +12,7 @@ from groupemo.comparison import Comparison, Comparisons
 from groupemo.difference import p_words
 from groupemo.errors import OptionError
 from groupemo.evaluation import Evaluation
-from groupemo.figures import FIGURES, HEADLINE, MAIN, Estimate
+from groupemo.figures import FIGURES, HEADLINE, MAIN, Estimate, Figure
 from groupemo.plots._axes import (
     BLACK,
     BLUE,
@@ -54,6 +54,7 @@ def plot_comparison(evaluation: Evaluation, figure: str = MAIN, ax: Axes | None 
 
     Lines say between what the runs lie: what the best constant answer reaches, and
     what a person does where faces have votes. Runs given the labelled boxes come last.
+    Figures of detection are the detectors' alone: one row for each, and no such lines.
 
     Parameters
     ----------
@@ -71,12 +72,12 @@ def plot_comparison(evaluation: Evaluation, figure: str = MAIN, ax: Axes | None 
         raise OptionError(f"figure {figure!r}: expected one of {', '.join(FIGURES)}")
     standing, chosen = Standing(evaluation), FIGURES[figure]
     sign = -1 if chosen.higher_is_better else 1
-    runs = [(run, run.estimates[figure]) for run in standing.runs]
-    runs.sort(key=lambda one: (list(_LOOK).index(one[0].part), _last(sign * one[1].value)))
+    runs = list(_rows(standing.runs, chosen))
+    runs.sort(key=lambda one: (list(_LOOK).index(one[1]), _last(sign * one[2].value)))
     axes = new_axes(ax, (7, 0.42 * len(runs) + 1.6))
-    draw_dots(axes, [_dot(run, each) for run, each in runs])
+    draw_dots(axes, [_dot(*one) for one in runs])
 
-    floors = [sign * each.value for run, each in runs if run.part == "floor"]
+    floors = [sign * each.value for _, part, each in runs if part == "floor"]
     floor = sign * min(floors, key=_last, default=math.nan)
     human = standing.person.estimate(figure)
     lines = (
@@ -86,7 +87,7 @@ def plot_comparison(evaluation: Evaluation, figure: str = MAIN, ax: Axes | None 
     shown = [line for line in lines if not math.isnan(line[1])]
     for label, value, dashes, color in shown:
         axes.axvline(value, linestyle=dashes, color=color, linewidth=1.2, zorder=0.9, label=label)
-    ends = [end for _, each in runs for end in (each.value, each.low, each.high)]
+    ends = [end for *_, each in runs for end in (each.value, each.low, each.high)]
     around(axes, [*ends, *(line[1] for line in shown)], chosen.least, chosen.most)
     better = "" if chosen.higher_is_better else "lower is better; "
     photos = counted(len(evaluation.labels), "photo")
@@ -132,11 +133,24 @@ def plot_differences(
     return axes
 
 
-def _dot(run: Run, each: Estimate) -> Dot:
-    color, marker, filled = _LOOK[run.part]
-    kind = f"\n({_KIND[run.part]})" if _KIND[run.part] else ""
+def _rows(runs: Iterable[Run], figure: Figure) -> Iterator[tuple[str, str, Estimate]]:
+    """Yield what a row is called, its part in the comparison and its figure.
+
+    Backends have no part in detection: there a row is a detector.
+    """
+    if figure.over != "detection":
+        yield from ((run_name(run.scores), run.part, run.estimates[figure.name]) for run in runs)
+        return
+    for detector, run in {run.detector: run for run in runs}.items():
+        part = "reference" if run.part == "reference" else "candidate"
+        yield plain(detector), part, run.estimates[figure.name]
+
+
+def _dot(name: str, part: str, each: Estimate) -> Dot:
+    color, marker, filled = _LOOK[part]
+    kind = f"\n({_KIND[part]})" if _KIND[part] else ""
     text = f"{each.value:.2f}, n = {each.n}" if not math.isnan(each.value) else f"n = {each.n}"
-    return Dot(run_name(run.scores) + kind, each.value, each.low, each.high, text,
+    return Dot(name + kind, each.value, each.low, each.high, text,
                each.figure.undefined, color, marker, filled)  # fmt: skip
 
 
