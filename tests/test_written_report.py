@@ -14,11 +14,11 @@ sys.path.insert(0, str(ROOT))
 
 from reports.written import facts
 from reports.written.__main__ import write
-from reports.written.book import CHAPTERS, OTHERS, Book
+from reports.written.book import CHAPTERS, Book
 from reports.written.demo import Demo
 from reports.written.example import Example
 from reports.written.pictures import FILES
-from reports.written.tables import Missing, Page, point
+from reports.written.tables import OTHERS, Missing, Page, point
 
 PDF = ROOT / "reports" / "groupemo-report.pdf"
 NAMES = sorted(CHAPTERS.glob("*.md"))

@@ -24,20 +24,13 @@ from reports.written.demo import Demo
 from reports.written.example import Example
 from reports.written.facts import facts
 from reports.written.pictures import Pictures
-from reports.written.tables import Missing, Page, point
+from reports.written.tables import Missing, Pages
 
 __all__ = ["Book", "Heading", "printed"]
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
 CHAPTERS = HERE / "chapters"
-
-OTHERS = {
-    "card": "groupemo/nets/card.md",
-    "datasheet": "groupemo/nets/datasheet.md",
-    "labels": "labels/README.md",
-}
-"""Files with tables that do not stand in reports/."""
 
 SHORT = 9
 """Rows of a table that is not broken between two pages."""
@@ -73,33 +66,23 @@ class Book:
     chapters: Sequence[Path] = field(default_factory=lambda: sorted(CHAPTERS.glob("*.md")))
     headings: list[Heading] = field(default_factory=list, init=False)
     _counts: dict[str, int] = field(default_factory=dict, init=False)
-    _pages: dict[str, Page] = field(default_factory=dict, init=False)
 
     # --- what chapters may ask for -----------------------------------------------------------
 
-    def page(self, name: str) -> Page:
-        """Return the tables of a file: of reports/, or one of `OTHERS`."""
-        if name not in self._pages:
-            self._pages[name] = Page(self.root / OTHERS.get(name, f"reports/{name}.md"))
-        return self._pages[name]
+    @cached_property
+    def pages(self) -> Pages:
+        """The tables of the project."""
+        return Pages(self.root)
 
     def has(self, name: str) -> bool:
         """Return whether there is a file of that name, or a picture."""
-        return self.page(name).path.exists() or name in self.pictures
-
-    def cell(self, name: str, section: str, row: str | Sequence[str], column: str) -> str:
-        """Return one cell of a file."""
-        return self.page(name).cell(section, row, column)
-
-    def value(self, name: str, section: str, row: str | Sequence[str], column: str) -> float:
-        """Return a cell's first number."""
-        return point(self.cell(name, section, row, column))
+        return self.pages.page(name).path.exists() or name in self.pictures
 
     def table(
         self, name: str, section: str = "", columns: Sequence[str] = (), caption: str = ""
     ) -> str:
         """Return a table, or some columns of it, with a number and a caption."""
-        return self.tabled(self.page(name).table(section, columns).markdown(), caption)
+        return self.tabled(self.pages.page(name).table(section, columns).markdown(), caption)
 
     def tabled(self, markdown: str, caption: str) -> str:
         """Return a table with a number and a caption."""
@@ -110,7 +93,7 @@ class Book:
 
     def whole(self, name: str, level: int = 3, drop: Sequence[str] = ()) -> str:
         """Return a file whole, its title left out, its headings beginning at a level."""
-        text = "\n".join(self.page(name).lines)
+        text = "\n".join(self.pages.page(name).lines)
         for title in drop:
             text = re.sub(rf"(?ms)^## {re.escape(title)}\n.*?(?=^## |\Z)", "", text)
         text = re.sub(r"(?m)^!\[.*\]\(.*\)$", "", text)  # pictures stand in the chapters
@@ -166,10 +149,11 @@ class Book:
             undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
         )
         made.globals |= {
-            "cell": self.cell, "value": self.value, "table": self.table, "tabled": self.tabled,
+            "cell": self.pages.cell, "value": self.pages.value,
+            "table": self.table, "tabled": self.tabled,
             "whole": self.whole, "figure": self.figure, "has": self.has, "net": self.net,
             "demo": self.demo, "example": Example(), "pictures": self.pictures,
-            "page": self.page, "more": _more, **facts(self),
+            "page": self.pages.page, "more": _more, **facts(self.pages, self.demo),
         }  # fmt: skip
         made.filters |= {"point": _without_interval, "thousands": "{:,}".format}
         return made

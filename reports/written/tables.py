@@ -10,7 +10,14 @@ from pathlib import Path
 
 from groupemo.errors import GroupemoError
 
-__all__ = ["Missing", "Page", "Table", "point", "text_of"]
+__all__ = ["OTHERS", "Missing", "Page", "Pages", "Table", "point", "text_of"]
+
+OTHERS = {
+    "card": "groupemo/nets/card.md",
+    "datasheet": "groupemo/nets/datasheet.md",
+    "labels": "labels/README.md",
+}
+"""Files with tables that do not stand in reports/."""
 
 
 class Missing(GroupemoError):
@@ -111,6 +118,34 @@ class Page:
                 f" {' | '.join(wanted)!r}, column {column!r}: expected one"
             )
         return text_of(found.pop())
+
+
+class Pages:
+    """The files of tables, by name: those of reports/, and `OTHERS`.
+
+    Parameters
+    ----------
+    root : Path
+        The project's folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._read: dict[str, Page] = {}
+
+    def page(self, name: str) -> Page:
+        """Return one file."""
+        if name not in self._read:
+            self._read[name] = Page(self.root / OTHERS.get(name, f"reports/{name}.md"))
+        return self._read[name]
+
+    def cell(self, name: str, section: str, row: str | Sequence[str], column: str) -> str:
+        """Return one cell of a file."""
+        return self.page(name).cell(section, row, column)
+
+    def value(self, name: str, section: str, row: str | Sequence[str], column: str) -> float:
+        """Return a cell's first number."""
+        return point(self.cell(name, section, row, column))
 
 
 def text_of(cell: str) -> str:
