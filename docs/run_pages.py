@@ -145,7 +145,7 @@ def write_outputs(page: Path, folder: Path) -> None:
         pieces.append(_rewritten(block, ran))
         done = block.end()
     page.write_text("".join([*pieces, text[done:]]), encoding="utf-8")
-    for name in re.findall(r"\]\(\.\./gallery/(\w+\.\w+)\)", text):
+    for name in re.findall(r"\]\(gallery/(\w+\.\w+)\)", text):
         shutil.copy(folder / name, GALLERY / name)
 
 
