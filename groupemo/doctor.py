@@ -193,14 +193,20 @@ def check_files(models: Iterable[ModelStatus]) -> list[Check]:
 
 
 def check_plugin(plugin: PluginInfo, offline: bool) -> Check:
-    """Look whether what a detector or backend needs is here; for the default ones it must be."""
+    """Look whether what a detector or backend needs is here.
+
+    Weights that are not are fetched when first used, so their lack is wrong only offline, and
+    only for the default detector and backend.
+    """
     name = f"{plugin.kind} {plugin.name}"
     if plugin.absent:
         return Check(name, True, f"{plugin.absent} is not installed", plugin.how)
     if not plugin.ready:
-        remedy = f"unset GROUPEMO_OFFLINE, then {plugin.how}" if offline else plugin.how
+        if not offline:
+            return Check(name, True, "weights are fetched when first used", plugin.how)
         needed = plugin.name in (DEFAULT_DETECTOR, DEFAULT_BACKEND)
-        return Check(name, not needed, "weights are not here yet", remedy)
+        remedy = f"unset GROUPEMO_OFFLINE, then {plugin.how}"
+        return Check(name, not needed, "weights are not here", remedy)
     if plugin.how:
         return Check(name, True, f"runs with {', '.join(plugin.weights)} instead", plugin.how)
     return Check(name, True, "ready")
