@@ -15,8 +15,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re
 def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, shared_models):
     monkeypatch.chdir(tmp_path)
     scenes = [make_scene(["happy", "sad"], name="a.png"), make_scene([], name="b.png")]
-    (tmp_path / "labels").mkdir()
-    groupemo.save_labels(write_scenes(scenes, tmp_path / "photos"), "labels/photos.csv")
+    groupemo.save_labels(write_scenes(scenes, tmp_path / "photos"), "photos/labels.csv")
     names = {}
     for block in BLOCKS:
         exec(compile(block, "README.md", "exec"), names)
