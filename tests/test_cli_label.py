@@ -59,7 +59,9 @@ def test_labels_are_taken_in_and_written_again(photos, served, tmp_path):
     old.write_text("image,x,y,w,h,emotion,annotator\na.png,1,2,20,21,sad,AB\n")
     out = tmp_path / "new" / "labels.csv"
     result = run(photos, "--labels", out, "--import", old)
-    assert result.stdout == f"saved to {out} (faces: 1, photos: 1)\n"
+    saved, following = result.stdout.splitlines()
+    assert saved == f"saved to {out} (faces: 1, photos: 1)"
+    assert following == f"next: groupemo evaluate {photos} {out}"
     [labels] = groupemo.load_labels(out).values()
     assert labels.boxes.tolist() == [[1, 2, 21, 23]]
 

@@ -308,5 +308,7 @@ def test_the_command_ends_with_the_labels_written(photos, end, monkeypatch):
             process.send_signal(end)
             rest = process.stdout.read()
         assert process.wait() == 0
-    assert rest.endswith(f"saved to {photos / 'labels.csv'} (faces: 1, photos: 1)\n")
+    path = photos / "labels.csv"
+    assert f"saved to {path} (faces: 1, photos: 1)\n" in rest
+    assert rest.endswith(f"next: groupemo evaluate {photos} {path}\n")
     assert list(load_labels(photos / "labels.csv")) == ["0.png"]

@@ -268,13 +268,15 @@ def test_thirty_faces_by_keyboard_alone(window, labelling):
     assert labelling.given(2) == [*EMOTIONS[:6], *[None] * 6]
     assert [labelling.state(photo)["complete"] for photo in range(3)] == [True, True, False]
     before = tags(page), page.locator(".progress-text").text_content()
-    assert before[1].startswith("30 of 36 faces")
+    assert before[1] == "30 of 36 faces, less than a minute left"
     page.reload()
     ready(page)
     assert (tags(page), page.locator(".progress-text").text_content()) == before
     assert page.locator(".face-place").text_content() == "Face 7 of 12"
     labels = load_labels(labelling.desk.export())
     assert [len(faces) for faces in labels.values()] == [11, 12, 6]  # one is no face
+    press(page, "1 2 3 4 5 6")
+    page.wait_for_selector(".progress-text:text-is('36 of 36 faces')")
 
 
 def test_boxes_are_drawn_moved_resized_deleted_and_all_of_it_undone(window, labelling):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -103,9 +104,10 @@ def label(
     page says is saved is on the disk: stop when you like, the same command goes on.
     Several people may label the same photos, each blind to the others.
     """
+    from groupemo.labeller.serving import from_here
     from groupemo.labeller.serving import label as run
 
-    run(
+    written = run(
         photos[0] if len(photos) == 1 else photos,
         labels=labels,
         annotator=annotator,
@@ -121,3 +123,5 @@ def label(
         open_browser=not no_browser,
         notebook=False,
     )
+    if isinstance(written, Path) and written.is_file():
+        print("next:", shlex.join(["groupemo", "evaluate", *photos, str(from_here(written))]))

@@ -126,11 +126,11 @@ def _in_widget(photos: Any, annotator: str, options: dict[str, Any]) -> Labeller
             " to have the page served"
         ) from error
     labeller = show(Desk(photos, annotator=annotator, **options), annotator)
-    _print(f"labels go to {_from_here(labeller.labels_path)}")
+    _print(f"labels go to {from_here(labeller.labels_path)}")
     return labeller
 
 
-def _from_here(path: Path) -> Path:
+def from_here(path: Path) -> Path:
     """Return a path as it is written from the current folder, where it is inside."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 

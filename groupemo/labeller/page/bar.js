@@ -24,7 +24,7 @@ export class Bar {
     const all = adjudicates ? `${count(faces, "disagreement")} settled` : count(faces, "face");
     Object.assign(this.find("progress"), { max: Math.max(1, faces), value: labelled });
     this.find(".progress-text").textContent =
-      `${labelled.toLocaleString("en")} of ${all}${remaining(left)}`;
+      `${labelled.toLocaleString("en")} of ${all}${labelled < faces ? remaining(left) : ""}`;
   }
 
   #saved(waiting, trouble, changing) {
