@@ -30,7 +30,7 @@ from groupemo.plots import (
     plot_valence,
     plot_width,
 )
-from groupemo.plots._axes import BLUE, GRAY, ORANGE, VERMILLION
+from groupemo.plots._axes import BLUE, GRAY, ORANGE, VERMILLION, curve_look
 from groupemo.slices import slices
 from groupemo.standing import Person, Run
 
@@ -275,6 +275,10 @@ def test_risk_coverage_has_a_curve_a_run_and_its_area(many):
     assert legend(ax)[0].startswith("eye x mind: AURC 0.50")
     assert legend(ax)[0].endswith("n = 24")
     assert curves[0].get_linestyle() != curves[1].get_linestyle()
+
+
+def test_no_two_curves_look_alike():
+    assert len({curve_look(at) for at in range(20)}) == 20
 
 
 def test_precision_recall_has_a_curve_a_detector(many):

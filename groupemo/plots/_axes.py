@@ -17,9 +17,10 @@ from matplotlib.figure import Figure
 from groupemo.scores import Scores
 
 __all__ = [
-    "BLACK", "BLUE", "CURVES", "GRAY", "GREEN", "GRID", "ORANGE", "PURPLE", "QUIET", "SKY",
-    "VERMILLION", "YELLOW", "Dot", "around", "as_runs", "counted", "draw_dots", "heading",
-    "name_rows", "new_axes", "note", "plain", "png", "run_name", "undefined",
+    "BLACK", "BLUE", "GRAY", "GREEN", "GRID", "ORANGE", "PURPLE", "QUIET", "SKY",
+    "VERMILLION", "YELLOW", "Dashes", "Dot", "around", "as_runs", "counted", "curve_look",
+    "draw_dots", "heading", "name_rows", "new_axes", "note", "plain", "png", "run_name",
+    "undefined",
 ]  # fmt: skip
 
 BLUE, VERMILLION, GREEN, ORANGE = "#0072b2", "#d55e00", "#009e73", "#e69f00"
@@ -27,7 +28,9 @@ SKY, PURPLE, YELLOW, BLACK = "#56b4e9", "#cc79a7", "#f0e442", "#000000"
 GRAY, QUIET, GRID = "#8d96a2", "#545b66", "#dde2e8"
 """Colours told apart by colour-blind eyes (Okabe and Ito, 2008), and grays."""
 
-CURVES = (
+Dashes = str | tuple[int, tuple[int, ...]]
+
+CURVES: tuple[tuple[str, Dashes], ...] = (
     (BLUE, "-"),
     (VERMILLION, "--"),
     (GREEN, ":"),
@@ -36,7 +39,7 @@ CURVES = (
     (SKY, (0, (1, 3))),
     (BLACK, (0, (8, 4))),
 )
-"""Colour and dashes of each curve, for prints without colour."""
+"""Colour and dashes of each curve, for prints without colour; see `curve_look`."""
 
 LETTERS, SMALL = 9, 8
 """Points of the letters of names, and of small ones."""
@@ -96,6 +99,12 @@ def png(figure: Any) -> bytes:
 def plain(text: object) -> str:
     """Return text that is not read as mathematics."""
     return str(text).replace("$", r"\$")
+
+
+def curve_look(at: int) -> tuple[str, Dashes]:
+    """Return colour and dashes of a curve by its place; colours that come again are dashed anew."""
+    again, place = divmod(at, len(CURVES))
+    return CURVES[place][0], CURVES[(place + again) % len(CURVES)][1]
 
 
 def run_name(scores: Scores, width: int = 34) -> str:

@@ -14,12 +14,13 @@ from groupemo.planning import Plan, in_digits
 from groupemo.plots._axes import (
     BLACK,
     BLUE,
-    CURVES,
     GRAY,
     GRID,
     QUIET,
     VERMILLION,
+    Dashes,
     as_runs,
+    curve_look,
     heading,
     new_axes,
     note,
@@ -171,8 +172,8 @@ def _precision_recall(ranking: Ranking) -> tuple[np.ndarray, np.ndarray]:
     return right / ranking.faces.sum(), right / (np.flatnonzero(last) + 1)
 
 
-def _styled(runs: Sequence[Scores]) -> Iterable[tuple[Scores, tuple[str, object]]]:
-    return ((run, CURVES[at % len(CURVES)]) for at, run in enumerate(runs))
+def _styled(runs: Sequence[Scores]) -> Iterable[tuple[Scores, tuple[str, Dashes]]]:
+    return ((run, curve_look(at)) for at, run in enumerate(runs))
 
 
 def _finish(axes: Axes, drawn: Sequence[Scores], many: Sequence[Scores], lacking: str) -> None:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from groupemo.errors import OptionError
-from groupemo.plots._axes import CURVES, GRID, QUIET, SMALL, new_axes, plain
+from groupemo.plots._axes import GRID, QUIET, SMALL, curve_look, new_axes, plain
 from groupemo.robustness.disturbances import DISTURBANCES
 from groupemo.robustness.figures import FIGURES
 
@@ -81,7 +81,7 @@ def _place(at: int, columns: int, rows: int) -> tuple[float, float, float, float
 def _draw(panel: Axes, stress: Stress, kind: str, figure: str) -> None:
     about = DISTURBANCES[kind]
     for at, backend in enumerate(stress.answers):
-        color, dashes = CURVES[at % len(CURVES)]
+        color, dashes = curve_look(at)
         levels, values, low, high = stress.curve(backend, kind, figure)
         panel.fill_between(levels, low, high, color=color, alpha=0.15, linewidth=0)
         panel.plot(levels, values, color=color, linestyle=dashes, marker=MARKS[at % len(MARKS)],
