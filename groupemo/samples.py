@@ -10,7 +10,7 @@ from groupemo.errors import ModelError
 from groupemo.files import write_atomically
 from groupemo.models.resolver import Entry, Resolver
 
-__all__ = ["SAMPLES", "Samples", "fetch_samples", "list_samples"]
+__all__ = ["SAMPLES", "Samples", "fetch_samples", "labels_file", "list_samples"]
 
 SAMPLES = Resolver("samples.toml", "GROUPEMO_SAMPLES", "samples")
 """The catalog of sample photos."""
@@ -62,6 +62,13 @@ def fetch_samples(names: Iterable[str] | None = None, folder: str | Path | None 
             continue
         paths[entry.file] = path if folder is None else _copy(path, Path(folder) / entry.file)
     return Samples(paths, unreachable)
+
+
+def labels_file() -> Path:
+    """Return the label file of the samples: in the package, or in the checkout it is used from."""
+    package = Path(__file__).parent
+    inside = package / "models" / "samples.csv"
+    return inside if inside.exists() else package.parent / "labels" / "samples.csv"
 
 
 def _copy(source: Path, target: Path) -> Path:

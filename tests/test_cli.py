@@ -22,7 +22,7 @@ from groupemo.analysis import load_analyses
 from groupemo.cli import EXIT_CODES, app
 from groupemo.cli._console import figure, plain
 from groupemo.faces import Faces
-from groupemo.label_csv import save_labels
+from groupemo.label_csv import load_labels, save_labels
 from groupemo.plugins import BACKENDS, DETECTORS
 from groupemo.testing import FakeBackend, FakeDetector, make_scene, write_scenes
 
@@ -342,12 +342,16 @@ def test_samples_that_cannot_be_had_are_named(tmp_path):
 
 def test_demo_prints_the_scores_and_what_was_out_of_reach(photos, tmp_path, monkeypatch):
     def run_demo(labels, folder, out):
+        asked.append(labels)
         grid = {"detectors": ["all"], "backends": ["cheerful"]}
         evaluation = demo.evaluate(photos, tmp_path / "labels.csv", **grid)
         return demo.Demo(evaluation, out / "index.html", {"far.jpg": "tried:\n  - a: gone\n  end"})
 
+    asked = []
     monkeypatch.setattr(demo, "run_demo", run_demo)
+    monkeypatch.chdir(tmp_path)
     result = groupemo("demo", "--out", tmp_path)
+    assert "astronaut.png" in load_labels(*asked)  # wherever one is
     assert result.stderr == "out of reach: far.jpg: a: gone\n"
     assert "Matched: " in result.stdout
     assert f"report: {tmp_path / 'index.html'}" in result.stdout

@@ -14,7 +14,6 @@ import pytest
 from PIL import Image
 from report_scenes import analysis, evaluation, voted
 
-import groupemo
 from groupemo import Evaluation, notebook
 from groupemo.errors import AnalysisError, MissingExtra, OptionError, PhotoError
 from groupemo.images import read_photo
@@ -213,7 +212,7 @@ def test_a_heat_map_has_a_cell_for_each_two_options(tmp_path):
 
 
 def test_samples_that_may_be_shown_come_with_their_labels(samples, tmp_path, monkeypatch):
-    monkeypatch.setattr(photos, "_labels", lambda: samples.parent / "faces.csv")
+    monkeypatch.setattr(photos, "labels_file", lambda: samples.parent / "faces.csv")
     found = notebook.sample_photos(tmp_path / "here")
     assert repr(found).startswith("6 photos in ")
     assert [path.name for path in found.photos] == sorted(path.name for path in samples.iterdir())
@@ -223,7 +222,7 @@ def test_samples_that_may_be_shown_come_with_their_labels(samples, tmp_path, mon
 
 
 def test_without_any_sample_the_reasons_are_given(samples, tmp_path, monkeypatch):
-    monkeypatch.setattr(photos, "_labels", lambda: samples.parent / "faces.csv")
+    monkeypatch.setattr(photos, "labels_file", lambda: samples.parent / "faces.csv")
     monkeypatch.setenv("GROUPEMO_OFFLINE", "1")
     monkeypatch.setenv("GROUPEMO_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv(SAMPLES.mirror)
@@ -232,7 +231,7 @@ def test_without_any_sample_the_reasons_are_given(samples, tmp_path, monkeypatch
 
 
 def test_labels_of_the_samples_are_found():
-    assert "astronaut.png" in groupemo.load_labels(photos._labels())
+    assert "astronaut.png" in notebook.sample_labels()
 
 
 # the user's photos

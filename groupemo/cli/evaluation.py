@@ -127,8 +127,13 @@ def report(
 
 def demo(
     labels: Annotated[
-        Path, typer.Option(metavar="FILE", help="Labels of the sample photos.")
-    ] = Path("labels/samples.csv"),
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Labels of the sample photos; groupemo's own if not given.",
+            show_default=False,
+        ),
+    ] = None,
     photos: Annotated[
         Path, typer.Option(metavar="DIR", help="The folder the sample photos are put in.")
     ] = Path("data/samples"),
@@ -137,9 +142,10 @@ def demo(
 ) -> None:
     """Evaluate all detectors and backends that can be had here on the sample photos."""
     from groupemo.demo import run_demo
+    from groupemo.samples import labels_file
 
     with resumable(out / "analyses.jsonl"):
-        done = run_demo(labels, photos, out)
+        done = run_demo(labels or labels_file(), photos, out)
     for name, reason in done.out_of_reach.items():
         complain(f"out of reach: {name}: {briefly(reason)}")
     _tell(done.evaluation, _files(done.page), as_json)

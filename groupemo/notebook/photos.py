@@ -11,14 +11,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import groupemo
 from groupemo.errors import MissingExtra, PhotoError
 from groupemo.files import write_atomically
 from groupemo.images import Photo, find_photos
 from groupemo.label_csv import load_labels
 from groupemo.labels import Labels
 from groupemo.report.words import plural
-from groupemo.samples import fetch_samples, list_samples
+from groupemo.samples import fetch_samples, labels_file, list_samples
 
 __all__ = [
     "PORTRAITS", "LabelledPhotos", "colab", "example_photo", "sample_labels", "sample_photos",
@@ -108,14 +107,7 @@ def sample_photos(folder: str | Path = "photos") -> LabelledPhotos:
 
 def sample_labels() -> Labels:
     """Return the labels of all sample photos, of those that cannot be had, too."""
-    return load_labels(_labels())
-
-
-def _labels() -> Path:
-    """Return the samples' labels: in the package, or in the checkout it is used from."""
-    package = Path(groupemo.__file__).parent
-    inside = package / "models" / "samples.csv"
-    return inside if inside.exists() else package.parent / "labels" / "samples.csv"
+    return load_labels(labels_file())
 
 
 def example_photo(names: Iterable[str]) -> Path:
