@@ -50,7 +50,10 @@ The template is `sections/NAME.html`; it has the values as `data`.
 """
 
 LACKING: Mapping[str, str] = {
-    "comparisons": "There is one run: nothing to compare it with.",
+    "comparisons": (
+        "There is one run: nothing to compare it with. Add the backend prior: it never looks"
+        " at a face, and a model should be better than that."
+    ),
     "anatomy": "Nothing was labelled and nothing was found: there is no error to take apart.",
     "calibration": "No face with a known expression was found and answered.",
     "slices": (
