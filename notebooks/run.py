@@ -8,6 +8,7 @@ widgets (a page without a kernel cannot show them), no progress bars, and small 
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import os
@@ -55,7 +56,7 @@ def execute(path: Path, preamble: str = "") -> NotebookNode:
             notebook, timeout=SECONDS, kernel_name="python3",
             resources={"metadata": {"path": folder}},
         )  # fmt: skip
-        client.execute()
+        asyncio.run(client.async_execute())  # closes its loop, which execute() leaves open
     if preamble:
         del notebook.cells[0]
     return notebook

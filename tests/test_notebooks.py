@@ -53,9 +53,6 @@ for name, part in {"files": Files(), "output": Output(), "drive": Drive()}.items
 """
 """What a notebook meets in Colab: the user chooses a file, and has no camera."""
 
-IN_COLAB = ("01_quickstart", "05_label_your_photos", "08_webcam")
-"""Those that ask Colab for something."""
-
 PLUGINS = ("07_your_own_model",)
 """Those that define functions and classes, because it is what they teach."""
 
@@ -150,8 +147,7 @@ def test_pictures_are_made_small_and_widgets_left_out():
 @pytest.mark.models
 @pytest.mark.timeout(900)
 def test_all_run_on_fresh_kernels_quietly():
-    jobs = [(path, "") for path in PATHS]
-    jobs += [(path, COLAB) for path in PATHS if path.stem in IN_COLAB]
+    jobs = [(path, preamble) for path in PATHS for preamble in ("", COLAB)]
     with ThreadPoolExecutor(2) as pool:
         done = pool.map(lambda job: list(noise(run.execute(*job))), jobs)
         loud = {(path.stem, bool(colab)): found
