@@ -293,7 +293,8 @@ scores. [low, high]: 95 % interval over photos. ms a photo: one thread's process
 {rounds} rounds in which the detectors take turns at each photo, on {versions()["platform"]}.
 *Use*: whether the terms of its files allow any (MIT, Apache-2.0, BSD), or do not: for research
 alone, for open source alone (AGPL), or not stated. *Front*: none for any use finds as many faces in
-as little time. In the picture the others are rings.
+as little time. In the picture the others are rings; dots without a name are other sizes
+and mixtures.
 
 ![Recall against time](detectors.png)
 
