@@ -425,7 +425,7 @@ def test_a_lost_answer_does_nothing_twice(window, labelling):
 
     page.context.route("**/api", lose)
     press(page, "n Enter")
-    page.wait_for_selector(".saved[data-state=trouble]")
+    page.wait_for_selector(".saved[data-state=trouble]", timeout=60_000)  # the server begins
     page.context.unroute("**/api")
     saved(page)
     assert page.locator(".box").count() == 13
