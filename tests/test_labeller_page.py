@@ -423,8 +423,10 @@ def test_a_lost_answer_does_nothing_twice(window, labelling):
         else:
             route.continue_()  # the page also asks what has changed
 
+    press(page, "n")
+    page.wait_for_selector(".drawing")
     page.context.route("**/api", lose)
-    press(page, "n Enter")
+    press(page, "Enter")
     page.wait_for_selector(".saved[data-state=trouble]", timeout=60_000)  # the server begins
     page.context.unroute("**/api")
     saved(page)
