@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import onnx
-from onnx import numpy_helper
 
 from groupemo.detectors._base import Image, View, Whole, shrunk
 from groupemo.errors import ModelError
@@ -58,6 +56,8 @@ def _open_sizes(source: Path, target: Path) -> None:
 
     Weights that the file lists among its inputs become constants.
     """
+    import onnx  # once for each file, not in every process that finds faces
+
     try:
         model = onnx.load(str(source))
     except Exception as error:  # protobuf's errors have no common base
@@ -72,7 +72,9 @@ def _open_sizes(source: Path, target: Path) -> None:
     for output in graph.output:
         output.type.tensor_type.ClearField("shape")
     del graph.value_info[:]
-    graph.initializer.append(numpy_helper.from_array(np.array([1, 1, 2, 2], np.float32), "twice"))
+    graph.initializer.append(
+        onnx.numpy_helper.from_array(np.array([1, 1, 2, 2], np.float32), "twice")
+    )
     for node in graph.node:
         if node.op_type == "Resize" and len(node.input) == 4:
             node.input[2:] = ["twice"]
