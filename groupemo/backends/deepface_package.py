@@ -16,7 +16,6 @@ from groupemo.backends.deepface import FILE, published_or_stand_in
 from groupemo.crops import Image, whole
 from groupemo.errors import ModelError, OptionError
 from groupemo.faces import Faces
-from groupemo.files import write_atomically
 from groupemo.models import store
 from groupemo.models.resolver import cache_dir, sha256_of
 from groupemo.packages import DEEPFACE, left_alone
@@ -102,8 +101,7 @@ def _home() -> tuple[Path, str]:
         return own, sha256_of(_weights(own))
     found = published_or_stand_in()
     home = cache_dir() / "deepface-home" / found.sha256[:12]
-    if not _weights(home).exists() or sha256_of(_weights(home)) != found.sha256:
-        write_atomically(_weights(home), found.path.read_bytes())
+    store.copied(found, _weights(home))
     return home, found.sha256
 
 

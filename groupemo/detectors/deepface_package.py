@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from groupemo.boxes import xywh_to_xyxy
 from groupemo.detectors._base import Found, Image, NativeDetector
 from groupemo.errors import ModelError, OptionError
-from groupemo.files import write_atomically
 from groupemo.models import store
-from groupemo.models.resolver import cache_dir, sha256_of
+from groupemo.models.resolver import cache_dir
 from groupemo.packages import DEEPFACE, left_alone
 
 __all__ = ["WEIGHTS", "DeepFaceDetector"]
@@ -115,9 +114,7 @@ def _home(files: Sequence[store.ModelFile]) -> Path:
     """Return a folder where the package finds these files."""
     home = cache_dir() / "deepface-home" / "detectors"
     for file in files:
-        copy = home / ".deepface" / "weights" / file.path.name
-        if not copy.exists() or sha256_of(copy) != file.sha256:
-            write_atomically(copy, file.path.read_bytes())
+        store.copied(file, home / ".deepface" / "weights" / file.path.name)
     return home
 
 

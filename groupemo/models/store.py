@@ -9,9 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from groupemo.errors import ModelError
+from groupemo.files import write_atomically
 from groupemo.models.resolver import Entry, Resolver, cache_dir, sha256_of
 
-__all__ = ["MODELS", "ModelFile", "ModelStatus", "derived", "fetch", "fetch_from", "list_models"]
+__all__ = [
+    "MODELS",
+    "ModelFile",
+    "ModelStatus",
+    "copied",
+    "derived",
+    "fetch",
+    "fetch_from",
+    "list_models",
+]
 
 MODELS = Resolver("models.toml", "GROUPEMO_MODELS", "models")
 """The catalog of model files."""
@@ -91,6 +101,12 @@ def fetch_from(source: str, sha256: str) -> Path:
     file = source.rpartition("/")[2].partition("?")[0]
     entry = Entry(sha256[:12], file, 0, sha256, "", "", (source,), listed=False)
     return MODELS.get(entry)
+
+
+def copied(file: ModelFile, target: Path) -> None:
+    """Have the file at `target` too, where somebody else's package looks for it."""
+    if not target.exists() or sha256_of(target) != file.sha256:
+        write_atomically(target, file.path.read_bytes())
 
 
 def list_models() -> list[ModelStatus]:
