@@ -1,6 +1,6 @@
 """Train groupemo's emotion net in several ways and compare them: what helped, over seeds.
 
-    python benchmarks/net.py base mixup keep-strays [--seeds 2] [--epochs 40] [--jobs 1]
+    python benchmarks/net.py base "no mixup" [--seeds 2] [--epochs 40] [--jobs 1]
     python benchmarks/net.py --list
 
 Every training is a `groupemo train`: the same command again goes on where it
@@ -11,9 +11,10 @@ judged. On a GPU several jobs share it.
 from __future__ import annotations
 
 import argparse
+import io
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from groupemo import markdown
 from groupemo.files import write_atomically
 from groupemo.plugins import BACKENDS
 from groupemo.scores import Scores
+from groupemo.training.faces_file import FacesFile
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -36,8 +38,45 @@ BASE: Mapping[str, object] = {
 }
 """What all variants share, beside the defaults of `Recipe`."""
 
-VARIANTS: Mapping[str, Mapping[str, object]] = {
+CALMER: Mapping[str, object] = {
+    "start": "base",
+    "lr": 6e-4,
+    "warmup": 0.1,
+    "mixup": 0.0,
+    "augmentation.rotation": 10,
+    "augmentation.shift": 0.06,
+    "augmentation.shrink": 0.1,
+    "augmentation.enlarge": 0.1,
+    "augmentation.shear": 4,
+    "augmentation.low_resolution": 0.15,
+    "augmentation.blur": 0.1,
+    "augmentation.gamma": 0.25,
+    "augmentation.brightness": 0.25,
+    "augmentation.contrast": 0.25,
+    "augmentation.noise": 0.1,
+    "augmentation.erasing": 0.2,
+}
+"""A second training that goes on from the first, on faces changed about half as much."""
+
+RARER = "then calmer faces, no stray votes, nearer to even"
+OWN = "FER2013's own labels"
+
+VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "base": {},
+    "then the same again": {"start": "base", "lr": 6e-4, "warmup": 0.1},
+    "then calmer faces": CALMER,
+    "then calmer faces, no stray votes": {**CALMER, "strays": "drop"},
+    "then calmer faces, classes nearer to even": {**CALMER, "balance": 0.6},
+    RARER: {**CALMER, "strays": "drop", "balance": 0.6},
+    "then FER2013's own labels, too": {
+        **CALMER,
+        "start": RARER,
+        "lr": 4e-4,
+        "strays": "drop",
+        "balance": 0.5,
+        "distil": (RARER, OWN),
+        "distil_share": 0.4,
+    },
     "no mixup": {"mixup": 0.0},
     "more mixup": {"mixup": 0.4},
     "without stray votes": {"strays": "drop"},
@@ -62,10 +101,11 @@ VARIANTS: Mapping[str, Mapping[str, object]] = {
     "mini-xception": {"architecture": "mini-xception"},
     "deepface's network": {"architecture": "deepface"},
     "classic CNN": {"architecture": "fer2013-cnn"},
-    "taught": {"distil": True},
-    "taught by its teachers alone": {"distil": True, "distil_share": 1.0},
+    "taught": {"distil": ("base",)},
+    "taught by its teacher alone": {"distil": ("base",), "distil_share": 1.0},
 }
-"""Name -> what is changed. `distil` stands for the runs given as --teacher."""
+"""Name -> what is changed. `start` and `distil` name other variants, of which the training of the
+same seed is meant; one that starts from another goes on for a quarter of the epochs."""
 
 NOTES = """Trained on FER2013 Training with FER+ votes; judged on PublicTest without its leaked
 faces, against the FER+ majority, and on labelled boxes ([backends.md](backends.md) says how).
@@ -79,18 +119,37 @@ def slug(name: str) -> str:
     return "".join(letter if letter.isalnum() else "-" for letter in name).strip("-")
 
 
+def folder_of(name: str, seed: int, options: argparse.Namespace) -> Path:
+    """Return the folder of a training."""
+    folder: Path = options.runs / f"{slug(name)}-{options.epochs}-{seed}"
+    return folder
+
+
+def needed(name: str) -> set[str]:
+    """Return the variants that have to be trained before this one."""
+    changes = VARIANTS[name]
+    start, teachers = changes.get("start"), changes.get("distil", ())
+    return {each for each in (start, *teachers) if each in VARIANTS}
+
+
 def command(name: str, seed: int, options: argparse.Namespace) -> tuple[Path, list[str]]:
     """Return the folder of a training and the command that makes it."""
-    folder = options.runs / f"{slug(name)}-{options.epochs}-{seed}"
     changes = {**BASE, **VARIANTS[name], "epochs": options.epochs, "seed": seed}
-    if changes.pop("distil", False):
-        if not options.teacher:
-            raise SystemExit(f"{name}: say who teaches, with --teacher RUN")
-        changes["distil"] = ",".join(map(str, options.teacher))
+    if "start" in changes:
+        changes["start"] = folder_of(changes["start"], seed, options)
+        changes["epochs"] = max(options.epochs // 4, 1)
+    if "distil" in changes:
+        teachers = (
+            options.runs / "own.npy" if each == OWN else folder_of(each, seed, options)
+            for each in changes["distil"]
+        )
+        changes["distil"] = ",".join(map(str, teachers))
     if options.threads:
         changes["threads"] = options.threads
-    settings = [part for key, value in changes.items() for part in ("--set", f"{key}={value}")]
+    given = [f"{key}={value}" for key, value in changes.items()] + options.set
+    settings = [part for each in given for part in ("--set", each)]
     train, valid = (options.runs / f"{each}.h5" for each in ("train", "public_test"))
+    folder = folder_of(name, seed, options)
     return folder, [
         sys.executable, "-m", "groupemo", "train", str(train), "--valid", str(valid),
         "--out", str(folder), *settings,
@@ -98,33 +157,51 @@ def command(name: str, seed: int, options: argparse.Namespace) -> tuple[Path, li
 
 
 def prepare(options: argparse.Namespace) -> None:
-    """Write the files of faces, where they are not there."""
-    for name in ("train", "public_test"):
+    """Write the files of faces and FER2013's own labels, where they are not there."""
+    for name, source, *settings in (
+        ("train", "train"),
+        ("public_test", "public_test"),
+        ("own", "train", "--labels", "fer2013"),
+    ):
         target = options.runs / f"{name}.h5"
         if not target.exists():
-            source = options.data / "fer2013" / f"{name}.csv"
+            source = options.data / "fer2013" / f"{source}.csv"
             subprocess.run(
-                [sys.executable, "-m", "groupemo", "prepare", str(source), "--out", str(target)],
+                [sys.executable, "-m", "groupemo", "prepare", source, "--out", target, *settings],
                 check=True,
             )
+    with FacesFile(options.runs / "train.h5") as faces, FacesFile(options.runs / "own.h5") as own:
+        labels = dict(zip(own.digests, own.votes, strict=True))
+        rows = np.stack([labels[digest] for digest in faces.digests])
+    kept = io.BytesIO()
+    np.save(kept, rows)
+    write_atomically(options.runs / "own.npy", kept.getvalue())
 
 
 def train_all(names: Sequence[str], options: argparse.Namespace) -> dict[str, list[Path]]:
     """Train what is not done; return the folders of each variant."""
-    folders: dict[str, list[Path]] = {name: [] for name in names}
-    commands = []
-    for name in names:
-        for seed in range(options.seeds):
-            folder, words = command(name, seed, options)
-            folders[name].append(folder)
-            if not (folder / "net.onnx").exists():
-                commands.append((folder, words))
-    with ThreadPoolExecutor(options.jobs) as pool:
-        done = list(pool.map(lambda one: run_logged(*one), commands))
-    failed = [str(folder) for (folder, _), code in zip(commands, done, strict=True) if code]
+    done: set[str] = set()
+    while left := with_needed(names) - done:
+        ready = sorted(name for name in left if needed(name) <= done)
+        commands = [command(name, at, options) for name in ready for at in range(options.seeds)]
+        train_at_once(commands, options.jobs)
+        done.update(ready)
+    return {name: [folder_of(name, at, options) for at in range(options.seeds)] for name in names}
+
+
+def with_needed(names: Iterable[str]) -> set[str]:
+    """Return variants and all that have to be trained before them."""
+    return {each for name in names for each in (name, *with_needed(needed(name)))}
+
+
+def train_at_once(commands: Sequence[tuple[Path, Sequence[str]]], jobs: int) -> None:
+    """Run the trainings that are not done, several at a time."""
+    left = [(folder, words) for folder, words in commands if not (folder / "net.onnx").exists()]
+    with ThreadPoolExecutor(jobs) as pool:
+        done = list(pool.map(lambda one: run_logged(*one), left))
+    failed = [str(folder) for (folder, _), code in zip(left, done, strict=True) if code]
     if failed:
         raise SystemExit(f"failed, see train.log in: {', '.join(failed)}")
-    return folders
 
 
 def run_logged(folder: Path, words: Sequence[str]) -> int:
@@ -165,9 +242,20 @@ def table(judged: Mapping[str, Mapping[str, Any]]) -> str:
     columns = list(next(iter(judged.values())))
     rows = []
     for name, figures in judged.items():
-        changes = ", ".join(f"{key} {value}" for key, value in VARIANTS[name].items()) or "none"
-        rows.append([name, changes, *(_told(figures[column]) for column in columns)])
+        rows.append([name, _changes(name), *(_told(figures[column]) for column in columns)])
     return markdown.table(["variant", "changes", *(f"{name}>" for name in columns)], rows)
+
+
+def _changes(name: str) -> str:
+    """Return what a variant changes; the calmer faces of several are told once, below."""
+    changes = VARIANTS[name]
+    calmer = CALMER.keys() <= changes.keys()
+    left = {key: value for key, value in changes.items() if CALMER.get(key) != value}
+    return _settings(left if calmer else changes) or ("as told below" if calmer else "none")
+
+
+def _settings(changes: Mapping[str, object]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in changes.items())
 
 
 def _told(values: Sequence[float]) -> str:
@@ -186,7 +274,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=1, help="trainings at a time")
     parser.add_argument("--threads", type=int, help="of PyTorch, a training")
-    parser.add_argument("--teacher", type=Path, action="append", help="a run; may be repeated")
+    parser.add_argument("--set", action="append", default=[], help="a field of all, as width=0.5")
     options = parser.parse_args()
     if options.list:
         print("\n".join(f"{name}: {dict(changes)}" for name, changes in VARIANTS.items()))
@@ -194,7 +282,7 @@ def main() -> None:
     unknown = set(options.variant) - set(VARIANTS)
     if unknown:
         raise SystemExit(f"no such variant: {', '.join(sorted(unknown))}; see --list")
-    names = options.variant or [name for name in VARIANTS if "distil" not in VARIANTS[name]]
+    names = options.variant or list(VARIANTS)
     options.runs.mkdir(parents=True, exist_ok=True)
     prepare(options)
     folders = train_all(names, options)
@@ -203,7 +291,8 @@ def main() -> None:
     text = (
         f"# What helped the net\n\n`python benchmarks/net.py`\n\n{NOTES}\n\n"
         f"{options.epochs} epochs, {seeds}; all variants share"
-        f" {', '.join(f'{key} {value}' for key, value in BASE.items())}.\n\n{table(judged)}\n"
+        f" {', '.join([_settings(BASE), *options.set])}.\n\n{table(judged)}\n\n"
+        f"*Then* goes on for a quarter of the epochs; with calmer faces: {_settings(CALMER)}.\n"
     )
     print(text)
     write_atomically(options.out, text.encode())

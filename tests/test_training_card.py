@@ -5,6 +5,7 @@ import itertools
 import json
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -318,6 +319,25 @@ def test_the_recipe_says_first_what_it_changes(cards):
     assert row_of(changed, "`width`")[1:] == ["0.34", "none"]
     assert "`lr`" not in rest
     assert "| `mixup` | 0.0 |" in rest
+
+
+def test_the_card_says_where_learning_went_on_from(files, run, tmp_path):
+    recipe = replace(run.recipe, start=str(run.folder), epochs=1, lr=1e-4)
+    data = run.data
+    on = train(data["faces"]["path"], valid=data["valid"]["path"], recipe=recipe, out=tmp_path)
+    card = texts_of(write_cards(on, files))[0]
+    assert row_of(card, "`start`")[1] == f"{run.folder.name} ({on.data['start']['sha256']})"
+    told = card.split("Learning went on from another training's net, of epoch ")[1]
+    assert told.startswith(f"{run.best_epoch} of {run.recipe.epochs}, on the same faces.")
+    assert row_of(told, "`width`")[1] == "0.34"
+    again = replace(recipe, start=str(on.folder), distil=(str(on.folder),))
+    twice = train(
+        data["faces"]["path"], valid=data["valid"]["path"], recipe=again, out=tmp_path / "twice"
+    )
+    card = texts_of(write_cards(twice, files))[0]
+    told = card.split("That one went on from another training's net")[0]
+    assert row_of(told.split("Learning went on")[1], "`start`")[1] == run.folder.name
+    assert str(tmp_path) not in card
 
 
 def test_the_cards_say_what_the_net_is_not_for(cards):

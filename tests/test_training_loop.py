@@ -3,6 +3,7 @@
 import csv
 import json
 import pickle
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 pytest.importorskip("torch", reason="needs groupemo[train]")
 pytest.importorskip("kornia", reason="needs groupemo[train]")
 import torch
+from scipy.optimize import minimize_scalar
 from torch import nn
 
 from groupemo.errors import ModelError, OptionError
@@ -361,8 +363,38 @@ def test_teachers_shift_the_targets(run, faces, valid, tmp_path):
     taught = replace(TINY, distil=(str(run.folder),))
     with pytest.raises(ModelError, match=r"best\.pt: learned from faces whose side is 16"):
         train(large, recipe=taught, out=tmp_path / "large")
-    with pytest.raises(ModelError, match="no such file: distil takes"):
+    with pytest.raises(ModelError, match="no such file: start takes"):
         train(faces, recipe=replace(TINY, distil=("nowhere",)), out=tmp_path / "nowhere")
+
+
+def test_learning_goes_on_from_another_net(run, faces, valid, tmp_path):
+    on = replace(TINY, start=str(run.folder), epochs=1, lr=1e-7, ema=0.0)
+    gone_on = train(faces, valid=valid, recipe=on, out=tmp_path / "on")
+    anew = train(faces, valid=valid, recipe=replace(on, start=None), out=tmp_path / "anew")
+    assert gone_on.best["valid_loss"] < run.best["valid_loss"] + 0.1 < anew.best["valid_loss"]
+    assert gone_on.data["start"]["epochs"] == run.best_epoch
+
+
+def test_a_start_that_became_another_is_refused(run, faces, valid, tmp_path):
+    start = tmp_path / "start"
+    shutil.copytree(run.folder, start)
+    on = replace(TINY, start=str(start), epochs=1)
+    train(faces, valid=valid, recipe=on, out=tmp_path / "on")
+    kept = checkpoints.load(start / "best.pt")
+    checkpoints.save(start / "best.pt", {**kept, "other": 1})
+    with pytest.raises(OptionError, match=r"other faces: start\.sha256 is"):
+        train(faces, valid=valid, recipe=on, out=tmp_path / "on")
+
+
+def test_a_start_of_another_kind_is_refused(run, faces, valid, tmp_path):
+    large = patterned(tmp_path / "large.h5", 35, seed=5, side=24)
+    on = replace(TINY, start=str(run.folder))
+    with pytest.raises(ModelError, match="learned from faces whose side is 16, not 24"):
+        train(large, recipe=on, out=tmp_path / "large")
+    with pytest.raises(ModelError, match="ask for the same net"):
+        train(faces, valid=valid, recipe=replace(on, width=2.0), out=tmp_path / "wide")
+    with pytest.raises(ModelError, match="no such file: start takes"):
+        train(faces, recipe=replace(TINY, start="nowhere"), out=tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize("kind", ["empty", "text", "words", "complex", "archive"])
@@ -446,7 +478,15 @@ def test_figures_of_validation_by_hand():
     told = judge(probs, np.array([0, 0, 1, -1]), votes)
     assert told["accuracy"] == pytest.approx(2 / 3)
     assert told["uar"] == pytest.approx((1 / 2 + 1) / 2)
-    assert told["loss"] == pytest.approx(-np.mean(np.log([0.88, 0.02, 0.88, 0.02])))
+
+    def loss(temperature):
+        raised = probs ** (1 / temperature)
+        logs = np.log(raised / raised.sum(1, keepdims=True))
+        return -(votes / 10 * logs).sum(1).mean()
+
+    least = minimize_scalar(loss, bounds=(0.1, 20), method="bounded")
+    assert least.fun < loss(1.0) - 0.1
+    assert told["loss"] == pytest.approx(least.fun, abs=1e-6)
     assert told["ece"] == pytest.approx(0.88 - 2 / 3)
 
 

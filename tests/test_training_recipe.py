@@ -54,6 +54,7 @@ def test_texts_are_read_as_what_the_field_takes(setting, value, read):
         ({"ema": 1.0}, "ema is 1.0"),
         ({"strays": "some"}, r"strays is 'some': expected one of \['drop', 'keep'\]"),
         ({"distil": 3}, "distil is 3: expected paths"),
+        ({"start": 3}, "start is 3: expected the path of a run's folder"),
         ({"architecture": 3}, "architecture is 3"),
         ({"widht": 1}, "no field 'widht'; known: architecture, width"),
         ({"augmentation.rotate": 1}, "no field 'augmentation.rotate'; known: flip, rotation"),

@@ -30,7 +30,15 @@ from groupemo.errors import OptionError
 from groupemo.metrics.answers import Answers
 from groupemo.metrics.probabilistic import MIN_PROB
 
-__all__ = ["METHODS", "TEMPERATURES", "Method", "cross_fit", "fit_scaling", "scaled"]
+__all__ = [
+    "METHODS",
+    "TEMPERATURES",
+    "Method",
+    "cross_fit",
+    "fit_scaling",
+    "fit_temperature",
+    "scaled",
+]
 
 Method = Literal["temperature", "vector"]
 
@@ -64,12 +72,12 @@ def fit_scaling(answers: Answers, method: Method) -> tuple[Floats, Floats]:
     OptionError
         If the method is neither.
     """
-    logs, labels = _logs(answers.probs), answers.labels
+    probs, labels = answers.probs, answers.labels
+    k = probs.shape[1]
     if method == "temperature":
-        k = logs.shape[1]
-        return np.full(k, 1 / _temperature(logs, labels)), np.zeros(k)
+        return np.full(k, 1 / fit_temperature(probs, np.eye(k)[labels])), np.zeros(k)
     if method == "vector":
-        return _vector(logs, labels)
+        return _vector(_logs(probs), labels)
     raise OptionError(f"method is {method!r}: expected one of {', '.join(METHODS)}")
 
 
@@ -92,9 +100,18 @@ def cross_fit(answers: Answers, method: Method, *, folds: int = 5, seed: int = 0
     return probs
 
 
-def _temperature(logs: Floats, labels: NDArray[np.int64]) -> float:
-    """Halve the range of 1 / T about where the slope of the cross-entropy, which rises, is 0."""
-    given = np.take_along_axis(logs, labels[:, None], axis=1)
+def fit_temperature(probs: Floats, shares: Floats) -> float:
+    """Return the temperature that makes the cross-entropy against shares of votes least.
+
+    Halves the range of 1 / T about where the slope of the cross-entropy, which rises, is 0.
+
+    Parameters
+    ----------
+    probs, shares : np.ndarray, shape=(f, k)
+        Rows that sum to 1, at least one; for a label all of the share is its class's.
+    """
+    logs = _logs(probs)
+    given = (shares * logs).sum(axis=1, keepdims=True)
 
     def slope(scale: float) -> float:
         return float(((_softmax(scale * logs) * logs).sum(axis=1, keepdims=True) - given).mean())

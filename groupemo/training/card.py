@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
@@ -160,6 +160,7 @@ def write_cards(run: Run, files: Sequence[Exported]) -> tuple[Path, Path, Path]:
             "parameters": sum(each.numel() for each in run.load_net().parameters()),
             "architecture": ARCHITECTURES[run.recipe.architecture],
             **_recipe(run),
+            "starts": [*_starts(run)],
             "assessed": _assessed(files[0], data.validated),
             "learned": FacesFacts.of(data.learned),
             "valid": FacesFacts.of(data.validated),
@@ -203,26 +204,55 @@ def _figures(about: Mapping[str, Any]) -> str:
     return json.dumps(told, indent=2, allow_nan=False) + "\n"
 
 
-def _recipe(run: Run) -> dict[str, list[tuple[str, ...]]]:
+def _recipe(run: Run) -> dict[str, Sequence[tuple[str, ...]]]:
     """Return the fields that are not as by default, with their default, and those that are.
 
-    Of teachers, names and checksums; what has no value is "none" here, and left out there.
+    Of teachers and the start, names and checksums; what has no value is "none" here, and left
+    out there.
     """
-    values, defaults = flat(run.recipe), flat(Recipe())
+    values = flat(run.recipe)
+    if run.recipe.start:
+        values["start"] = f"{Path(run.recipe.start).name} ({run.data['start']['sha256']})"
     if run.recipe.distil:
         teachers = run.data["teachers"].items()
         values["distil"] = ", ".join(f"{Path(path).name} ({sha256})" for path, sha256 in teachers)
-    rows = [(name, value, defaults[name]) for name, value in values.items()]
+    defaults = flat(Recipe())
+    same = [name for name, value in values.items() if value == defaults[name]]
     return {
-        "changed": [(name, _setting(a), _setting(b)) for name, a, b in rows if a != b],
-        "unchanged": [(name, _setting(a)) for name, a, b in rows if a == b and b not in NONE],
+        "changed": _changes(values),
+        "unchanged": [(name, _setting(values[name])) for name in same if values[name] not in NONE],
     }
+
+
+def _starts(run: Run) -> Iterator[dict[str, Any]]:
+    """Yield what the card says of the training this one went on from, and so on to the first."""
+    told = run.data.get("start")
+    while told:
+        recipe = Recipe().changed(told["recipe"])
+        values = flat(recipe)
+        if recipe.start:
+            values["start"] = Path(recipe.start).name
+        values["distil"] = tuple(Path(each).name for each in recipe.distil)
+        yield {**told, "total": recipe.epochs, "changed": _changes(values)}
+        told = told["start"]
+
+
+def _changes(values: Mapping[str, object]) -> list[tuple[str, str, str]]:
+    """Return the fields that are not as by default: name, value, default."""
+    defaults = flat(Recipe())
+    return [
+        (name, _setting(value), _setting(defaults[name]))
+        for name, value in values.items()
+        if value != defaults[name]
+    ]
 
 
 def _setting(value: object) -> str:
     """Return a value as `--set` takes it."""
     if value in NONE:
         return "none"
+    if isinstance(value, tuple):
+        return ",".join(value)
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

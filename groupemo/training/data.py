@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,12 +104,13 @@ class Data:
         return data
 
     def identity(self, recipe: Recipe) -> dict[str, Any]:
-        """Return what tells this data, and the recipe's teachers, from others."""
+        """Return what tells this data, and the recipe's start and teachers, from others."""
         return {
             "faces": _about(self.learned),
             "valid": _about(self.validated),
             "left_out": self.left_out,
-            "teachers": {path: sha256_of(_teacher_file(path)) for path in recipe.distil},
+            "teachers": {path: sha256_of(_net_file(path)) for path in recipe.distil},
+            "start": recipe.start and _begun(recipe.start),
             "made_with": {"groupemo": __version__, "torch": torch.__version__},
         }
 
@@ -152,9 +154,21 @@ def _about(feed: Feed) -> dict[str, Any]:
     }
 
 
+def _begun(start: str) -> dict[str, Any]:
+    """Return what is to be told of the run that learning goes on from."""
+    sha256, run = sha256_of(_net_file(start)), Run.open(start)
+    return {
+        "sha256": sha256,
+        "epochs": run.best_epoch,
+        "faces": run.data["faces"]["sha256"],
+        "recipe": json.loads(run.recipe.to_json()),
+        "start": run.data.get("start"),
+    }
+
+
 def _answers(teacher: str, learned: Feed) -> NDArray[np.float64]:
     """Return a teacher's probabilities for the faces to learn from; a net sees mirrors, too."""
-    path = _teacher_file(teacher)
+    path = _net_file(teacher)
     if path.suffix != ".npy":
         run = Run.open(path.parent)
         for what in ("side", "channels"):
@@ -176,8 +190,11 @@ def _answers(teacher: str, learned: Feed) -> NDArray[np.float64]:
     return rows
 
 
-def _teacher_file(teacher: str) -> Path:
-    path = Path(teacher) if teacher.endswith(".npy") else Path(teacher) / "best.pt"
+def _net_file(other: str) -> Path:
+    """Return the file of what is learned from: a run's net, or probabilities."""
+    path = Path(other) if other.endswith(".npy") else Path(other) / "best.pt"
     if not path.is_file():
-        raise ModelError(f"{path}: no such file: distil takes run folders and .npy files")
+        raise ModelError(
+            f"{path}: no such file: start takes a run's folder, distil these and .npy files"
+        )
     return path

@@ -79,6 +79,8 @@ def train(
         seed_torch(recipe.seed, 0)
         file = data.learned.file
         net = new_net(recipe, side=file.side, channels=file.channels, mean=file.mean, std=file.std)
+        if recipe.start:
+            Run.open(recipe.start).give_weights(net, side=file.side, channels=file.channels)
         stack.enter_context(locked(run.folder))
         run.begin()
         learner = Learner(net, recipe, data, device)

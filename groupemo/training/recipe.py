@@ -125,6 +125,9 @@ class Recipe:
     mixup : float
         Half of the batches are mixed pairwise by a share drawn from
         Beta(mixup, mixup) (Zhang et al., ICLR 2018); 0 mixes none.
+    start : str, optional
+        A run's folder: learning goes on from its net instead of weights drawn at random,
+        as where a net is to fit a few faces of one's own, or to see calmer ones at last.
     distil : tuple of str
         Teachers, whose answers are averaged: run folders, or .npy files of
         probabilities, shape (faces, 7) (Hinton et al. 2015).
@@ -176,6 +179,7 @@ class Recipe:
     strays: str = _choice("drop", "keep")
     balance: float = _number(0.0, 0, 1)
     mixup: float = _number(0.0, 0, 10)
+    start: str | None = None
     distil: tuple[str, ...] = ()
     distil_share: float = _number(0.5, 0, 1)
     augmentation: Augmentation = field(default_factory=Augmentation)
@@ -308,6 +312,8 @@ def _judge(of: Field[Any], value: object) -> tuple[bool, str]:
     if of.name == "distil":
         paths = isinstance(value, tuple) and all(isinstance(path, str) for path in value)
         return paths, "paths of run folders or .npy files"
+    if of.name == "start":
+        return value is None or isinstance(value, str), "the path of a run's folder"
     kind = str if of.name == "architecture" else Augmentation
     return isinstance(value, kind), f"a {kind.__name__}"
 

@@ -36,7 +36,8 @@ COLUMNS = (
     "epoch", "loss", "valid_loss", "valid_accuracy", "valid_uar", "valid_ece", "lr", "seconds",
 )  # fmt: skip
 """Of the history. `loss` is what was minimized, with augmentation and dropout; `valid_loss`
-cross-entropy against votes; both in nats. `lr` is that of the epoch's last step."""
+cross-entropy against votes, at the temperature that fits it best; both in nats. `lr` is that of the
+epoch's last step."""
 
 Row = dict[str, float]
 
@@ -131,6 +132,35 @@ class Run:
                 " wait for it, or give its command again"
             )
         return net.eval()
+
+    def give_weights(self, net: nn.Module, *, side: int, channels: int) -> None:
+        """Put this run's weights into a net that goes on from here.
+
+        Parameters
+        ----------
+        net : torch.nn.Module
+            Of the same architecture; what it does at random while learning may differ.
+        side, channels : int
+            Of the faces it is to learn from.
+
+        Raises
+        ------
+        ModelError
+            If it has none, or the net or the faces are of another kind.
+        """
+        for what, wanted in (("side", side), ("channels", channels)):
+            if (has := self.data["faces"][what]) != wanted:
+                raise ModelError(
+                    f"{self.folder}: learned from faces whose {what} is {has}, not {wanted}:"
+                    " start from another run, or prepare the faces as its were"
+                )
+        try:
+            net.load_state_dict(self.load_net().state_dict())
+        except RuntimeError as error:
+            raise ModelError(
+                f"{self.folder}: its net is {self.recipe.architecture} of width"
+                f" {self.recipe.width}: start from another run, or ask for the same net"
+            ) from error
 
     def _remedy(self) -> str:
         """Say how to come by the net of the best epoch where best.pt is lost."""

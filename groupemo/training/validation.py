@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from groupemo.figures import FIGURES
+from groupemo.metrics.scaling import fit_temperature, scaled
 from groupemo.training.assessment import GivenFaces
 from groupemo.training.feed import Feed, as_input
 
@@ -70,11 +71,21 @@ def judge(
     Returns
     -------
     dict
-        "loss", cross-entropy against the shares of votes, nats, over all faces; over
-        those with a label "accuracy", "uar" (the mean recall of the classes that
-        occur) and "ece" (expected calibration error, 15 bins). NaN where there is
+        "loss", cross-entropy against the shares of votes, nats, over all faces, at the
+        temperature where that is least: how sure a net is, is set right when it is exported,
+        and should not decide which epoch is the best (Berta et al. 2025, "Rethinking Early
+        Stopping: Refine, Then Calibrate"). Over those with a label "accuracy", "uar" (the
+        mean recall of the classes that occur) and "ece" (expected calibration error, 15
+        bins, as the probabilities are). NaN where there is
         no such face.
     """
     one_photo = np.zeros(len(labels), np.int64)
-    faces = GivenFaces(labels, probs, votes, one_photo, 1)
-    return {name: faces.estimate(FIGURES[figure]).value for name, figure in JUDGED.items()}
+    shares = votes / votes.sum(axis=1, keepdims=True)
+    k = probs.shape[1]
+    calibrated = scaled(probs, np.full(k, 1 / fit_temperature(probs, shares)), np.zeros(k))
+    return {
+        name: GivenFaces(labels, calibrated if name == "loss" else probs, votes, one_photo, 1)
+        .estimate(FIGURES[figure])
+        .value
+        for name, figure in JUDGED.items()
+    }
