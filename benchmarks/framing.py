@@ -11,7 +11,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from backends import PHOTOS, photo_row, to_markdown
+from backends import PHOTOS, label_file, photo_row, to_markdown
 
 import groupemo
 from groupemo.detectors.labelled import LABELLED
@@ -55,7 +55,7 @@ def judged(data: Path, specs: Sequence[str]) -> dict[str, dict[str, Scores]]:
     tables = {}
     for name, min_iou in PHOTOS.items():
         evaluation = groupemo.evaluate(
-            data / name / "photos", data / name / "labels.csv", detectors=DETECTORS,
+            data / name / "photos", label_file(data / name), detectors=DETECTORS,
             backends=specs, min_iou=min_iou,
         )  # fmt: skip
         for detector in DETECTORS:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from backends import SHOWN, SIDE, majority, read_sheet
+from backends import PHOTOS, SHOWN, SIDE, label_file, majority, read_sheet
 from matplotlib.figure import Figure
 
 from groupemo.crops import resize
@@ -29,7 +29,6 @@ from groupemo.robustness.pages import markdown
 ROOT = Path(__file__).resolve().parent.parent
 ENLARGED = 3
 """Times a cell is: to about the size of the faces in the collages."""
-FOLDERS = ("collages", "group_emotion_real9")
 
 NOTES = """Perceived expressions. What each disturbance is, what a half-life is, and what the
 figures do not say: [docs/robustness.md](../docs/robustness.md).
@@ -43,8 +42,8 @@ figures do not say: [docs/robustness.md](../docs/robustness.md).
   the cell's edge, so that shifts, scales and margins have pixels to reach. A backend that adds a
   margin sees this border: undisturbed figures are not those of [backends.md](backends.md), where a
   cell is the crop. JPEG and noise act on the enlarged cell, and so do less than on a small face.
-- *Faces in photos*: `collages` (gray web faces, balanced classes, coarse labels) and
-  `group_emotion_real9`, the labelled boxes.
+- *Faces in photos*: `collages` (gray web faces, balanced classes, coarse labels),
+  `group_emotion_real9` and `wider_groups`, the labelled boxes.
 - `--cells` and `--photos` take a sample, the same each time: of the cells, and of each folder.
 - A *stand-in* is a net of the same shape trained for groupemo's tests: its figures are not those of
   the published weights."""
@@ -68,8 +67,8 @@ def single_faces(folder: Path, most: int | None) -> tuple[Labels, list[Photo]]:
 def faces_in_photos(data: Path, most: int | None) -> tuple[Labels, list[Photo]]:
     """Return the photos with labelled boxes, `most` of each folder drawn at random."""
     truth, photos = {}, []
-    for folder in FOLDERS:
-        labels = load_labels(data / folder / "labels.csv")
+    for folder in PHOTOS:
+        labels = load_labels(label_file(data / folder))
         names = sorted(labels)
         if most is not None and most < len(names):
             names = sorted(np.random.default_rng(0).choice(names, most, replace=False).tolist())

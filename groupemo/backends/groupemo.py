@@ -8,7 +8,7 @@ from groupemo.models import store
 
 __all__ = ["Groupemo"]
 
-MARGIN, SQUARE = 0.0, False
+MARGIN, SQUARE = 0.05, False
 """How the box is cut unless told otherwise: chosen with benchmarks/framing.py."""
 
 
