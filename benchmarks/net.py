@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -227,7 +228,8 @@ def judge(folders: Sequence[Path], data: Path) -> dict[str, list[float]]:
         "ECE": _each(tagged, "matched_ece"),
         "collages: accuracy": _each(collages, "matched_accuracy"),
         "collages: UAR": _each(collages, "matched_balanced_accuracy"),
-        "group photos: accuracy": _each(real, "matched_accuracy"),
+        "nine group photos: accuracy": _each(real, "matched_accuracy"),
+        "wider_groups: accuracy": _each(photos["wider_groups"], "matched_accuracy"),
         "ms a face": [milliseconds for _, milliseconds in cells["FER+ majority"]],
         "MB": [(folder / "net.onnx").stat().st_size / 1e6 for folder in folders],
     }
@@ -288,11 +290,15 @@ def main() -> None:
     folders = train_all(names, options)
     judged = {name: judge(folders[name], options.data) for name in names}
     seeds = f"{options.seeds} seed{'s' if options.seeds > 1 else ''}"
+    asked = [*options.variant, "--epochs", options.epochs, "--seeds", options.seeds]
+    asked += [word for each in options.set for word in ("--set", each)]
     text = (
-        f"# What helped the net\n\n`python benchmarks/net.py`\n\n{NOTES}\n\n"
+        f"# What helped the net\n\n`python benchmarks/net.py {shlex.join(map(str, asked))}`\n\n"
+        f"{NOTES}\n\n"
         f"{options.epochs} epochs, {seeds}; all variants share"
         f" {', '.join([_settings(BASE), *options.set])}.\n\n{table(judged)}\n\n"
-        f"*Then* goes on for a quarter of the epochs; with calmer faces: {_settings(CALMER)}.\n"
+        "A variant with *then* goes on from another's net for a quarter of its epochs. What its"
+        f" faces are calmer by: {_settings(CALMER)}.\n"
     )
     print(text)
     write_atomically(options.out, text.encode())
