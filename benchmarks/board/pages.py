@@ -416,7 +416,7 @@ def in_readme(readme: str, speed: Results) -> str:
     stand_in = " The net of deepface is a stand-in here: its *correct / s* is not the package's."
     body = "\n\n".join(
         [
-            f"{OPEN}\n### Beside other packages",
+            f"{OPEN}\n## Beside other packages",
             answer(each) + stand_in * bool(speed["stand_in"]),
             markdown.table(table.header, table.rows),
             "![Faces found against correct faces a second](reports/leaderboard.png)",
