@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import itertools
 import shlex
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from groupemo import markdown
 from groupemo.files import write_atomically
 from groupemo.plugins import BACKENDS
 from groupemo.scores import Scores
+from groupemo.training import Recipe, Run
 from groupemo.training.faces_file import FacesFile
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -197,12 +199,23 @@ def with_needed(names: Iterable[str]) -> set[str]:
 
 def train_at_once(commands: Sequence[tuple[Path, Sequence[str]]], jobs: int) -> None:
     """Run the trainings that are not done, several at a time."""
-    left = [(folder, words) for folder, words in commands if not (folder / "net.onnx").exists()]
+    left = [(folder, words) for folder, words in commands if not is_done(folder, words)]
     with ThreadPoolExecutor(jobs) as pool:
         done = list(pool.map(lambda one: run_logged(*one), left))
     failed = [str(folder) for (folder, _), code in zip(left, done, strict=True) if code]
     if failed:
         raise SystemExit(f"failed, see train.log in: {', '.join(failed)}")
+
+
+def is_done(folder: Path, words: Sequence[str]) -> bool:
+    """Say whether a training is done; refuse a folder where one with other settings is."""
+    if not (folder / "net.onnx").exists():
+        return False
+    settings = [after for word, after in itertools.pairwise(words) if word == "--set"]
+    asked = Recipe().changed(dict(each.split("=", 1) for each in settings))
+    if told := asked.differences(Run.open(folder).recipe):
+        raise SystemExit(f"{folder}: {'; '.join(told)}: give other --runs")
+    return True
 
 
 def run_logged(folder: Path, words: Sequence[str]) -> int:

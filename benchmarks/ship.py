@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from groupemo.files import write_atomically
-from groupemo.training import Run, export_run, write_cards
+from groupemo.training import Recipe, Run, export_run, write_cards
 from groupemo.training.onnx_export import PRECISIONS, Exported
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,6 +46,12 @@ def used_by_name(card: str) -> str:
     return text
 
 
+def without_places(recipe: Recipe) -> Recipe:
+    """Return the recipe with the names of the runs it is built on, not where they lie."""
+    start = recipe.start and Path(recipe.start).name
+    return replace(recipe, start=start, distil=tuple(Path(each).name for each in recipe.distil))
+
+
 def in_catalog(catalog: str, net: Exported) -> str:
     """Return the catalog with the net's size and checksum."""
     text, found = re.subn(
@@ -70,9 +76,12 @@ def main() -> None:
         net = export(copy, options.precision)
         card = copy / "card.md"
         card.write_text(used_by_name(card.read_text(encoding="utf-8")), encoding="utf-8")
+        recipe = copy / "recipe.json"
+        recipe.write_text(without_places(Recipe.from_json(recipe.read_text())).to_json())
+        catalog = in_catalog(CATALOG.read_text(encoding="utf-8"), net)
         for path in (net.path, *(copy / name for name in BESIDE)):
             write_atomically(NETS / path.name, path.read_bytes())
-    write_atomically(CATALOG, in_catalog(CATALOG.read_text(encoding="utf-8"), net).encode())
+    write_atomically(CATALOG, catalog.encode())
     print(f"{NETS / net.path.name}: {net.precision}, {net.bytes:,} bytes, {net.sha256}")
 
 

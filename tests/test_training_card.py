@@ -328,7 +328,9 @@ def test_the_card_says_where_learning_went_on_from(files, run, tmp_path):
     card = texts_of(write_cards(on, files))[0]
     assert row_of(card, "`start`")[1] == f"{run.folder.name} ({on.data['start']['sha256']})"
     told = card.split("Learning went on from another training's net, of epoch ")[1]
-    assert told.startswith(f"{run.best_epoch} of {run.recipe.epochs}, on the same faces.")
+    assert told.startswith(
+        f"{run.best_epoch} of {run.recipe.epochs}, which learned from the same faces."
+    )
     assert row_of(told, "`width`")[1] == "0.34"
     again = replace(recipe, start=str(on.folder), distil=(str(on.folder),))
     twice = train(

@@ -382,16 +382,57 @@ def test_a_start_that_became_another_is_refused(run, faces, valid, tmp_path):
     train(faces, valid=valid, recipe=on, out=tmp_path / "on")
     kept = checkpoints.load(start / "best.pt")
     checkpoints.save(start / "best.pt", {**kept, "other": 1})
-    with pytest.raises(OptionError, match=r"other faces: start\.sha256 is"):
+    with pytest.raises(OptionError, match="other faces: start is"):
         train(faces, valid=valid, recipe=on, out=tmp_path / "on")
+
+
+def test_what_the_start_learned_from_is_not_validated_on(run, faces, valid, tmp_path):
+    on = replace(TINY, start=str(run.folder), epochs=1, valid_share=0.2)
+    other = patterned(tmp_path / "other.h5", 35, seed=8)
+    with pytest.raises(OptionError, match="learned from 105 of the 105 faces to validate on"):
+        train(other, valid=faces, recipe=on, out=tmp_path / "all")
+    with pytest.raises(OptionError, match="seed and valid_share of that training"):
+        train(faces, recipe=on, out=tmp_path / "split")
+    second = train(other, valid=valid, recipe=on, out=tmp_path / "second")
+    assert second.data["start"]["checked"] is True
+    third = replace(on, start=str(second.folder))
+    with pytest.raises(OptionError, match="learned from 105"):  # the start's start did
+        train(other, valid=faces, recipe=third, out=tmp_path / "third")
+    moved = tmp_path / "gone"
+    shutil.copytree(run.folder, moved)
+    told = json.loads((moved / "data.json").read_text())
+    told["faces"]["path"] = str(tmp_path / "none.h5")
+    (moved / "data.json").write_text(json.dumps(told))
+    unknown = train(
+        other, valid=valid, recipe=replace(on, start=str(moved)), out=tmp_path / "unknown"
+    )
+    assert unknown.data["start"]["checked"] is False
+
+
+def test_the_same_split_may_be_gone_on_with(faces, tmp_path):
+    split = replace(TINY, epochs=1, valid_share=0.2)
+    first = train(faces, recipe=split, out=tmp_path / "first")
+    on = replace(split, start=str(first.folder), lr=1e-3)
+    assert train(faces, recipe=on, out=tmp_path / "on").data["start"]["checked"] is True
+    with pytest.raises(OptionError, match=r"learned from \d+ of"):
+        train(faces, recipe=replace(on, seed=1), out=tmp_path / "other")
+
+
+def test_epochs_that_are_all_right_are_told_apart():
+    votes = np.eye(7, dtype=np.float32)[[0, 1]] * 10
+    losses = []
+    for sure in (0.3, 0.6, 0.9):
+        probs = np.where(votes > 0, sure, (1 - sure) / 6)
+        losses.append(judge(probs, np.array([0, 1]), votes)["loss"])
+    assert losses[0] > losses[1] > losses[2] > 0
 
 
 def test_a_start_of_another_kind_is_refused(run, faces, valid, tmp_path):
     large = patterned(tmp_path / "large.h5", 35, seed=5, side=24)
     on = replace(TINY, start=str(run.folder))
-    with pytest.raises(ModelError, match="learned from faces whose side is 16, not 24"):
+    with pytest.raises(OptionError, match="learned from faces with side 16, not 24"):
         train(large, recipe=on, out=tmp_path / "large")
-    with pytest.raises(ModelError, match="ask for the same net"):
+    with pytest.raises(OptionError, match="ask for the same net"):
         train(faces, valid=valid, recipe=replace(on, width=2.0), out=tmp_path / "wide")
     with pytest.raises(ModelError, match="no such file: start takes"):
         train(faces, recipe=replace(TINY, start="nowhere"), out=tmp_path / "nowhere")

@@ -33,6 +33,9 @@ def test_fields_that_are_not_in_the_json_have_their_defaults():
         ("device", "cpu", "cpu"),
         ("distil", "runs/a,runs/b", ("runs/a", "runs/b")),
         ("mixup", "1e-1", 0.1),
+        ("start", "2024", "2024"),
+        ("start", "", None),
+        ("start", "none", None),
     ],
 )
 def test_texts_are_read_as_what_the_field_takes(setting, value, read):

@@ -212,10 +212,10 @@ def _recipe(run: Run) -> dict[str, Sequence[tuple[str, ...]]]:
     """
     values = flat(run.recipe)
     if run.recipe.start:
-        values["start"] = f"{Path(run.recipe.start).name} ({run.data['start']['sha256']})"
+        values["start"] = f"{_named(run.recipe.start)} ({run.data['start']['sha256']})"
     if run.recipe.distil:
         teachers = run.data["teachers"].items()
-        values["distil"] = ", ".join(f"{Path(path).name} ({sha256})" for path, sha256 in teachers)
+        values["distil"] = ", ".join(f"{_named(path)} ({sha256})" for path, sha256 in teachers)
     defaults = flat(Recipe())
     same = [name for name, value in values.items() if value == defaults[name]]
     return {
@@ -231,10 +231,15 @@ def _starts(run: Run) -> Iterator[dict[str, Any]]:
         recipe = Recipe().changed(told["recipe"])
         values = flat(recipe)
         if recipe.start:
-            values["start"] = Path(recipe.start).name
-        values["distil"] = tuple(Path(each).name for each in recipe.distil)
+            values["start"] = _named(recipe.start)
+        values["distil"] = tuple(_named(each) for each in recipe.distil)
         yield {**told, "total": recipe.epochs, "changed": _changes(values)}
         told = told["start"]
+
+
+def _named(path: str) -> str:
+    """Return a folder's or file's own name, without where it lies."""
+    return Path(path).resolve().name
 
 
 def _changes(values: Mapping[str, object]) -> list[tuple[str, str, str]]:

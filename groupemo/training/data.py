@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from groupemo._version import __version__
 from groupemo.emotions import EMOTIONS
-from groupemo.errors import ModelError, OptionError
+from groupemo.errors import LabelError, ModelError, OptionError
 from groupemo.models.resolver import sha256_of
 from groupemo.training.faces_file import FacesFile, leaks, split_by_photo
 from groupemo.training.feed import MEMORY, Feed, targets
@@ -104,13 +104,21 @@ class Data:
         return data
 
     def identity(self, recipe: Recipe) -> dict[str, Any]:
-        """Return what tells this data, and the recipe's start and teachers, from others."""
+        """Return what tells this data, and the recipe's start and teachers, from others.
+
+        Raises
+        ------
+        ModelError
+            If a teacher or the start cannot be read.
+        OptionError
+            If the start, or what it went on from, learned from faces to validate on.
+        """
         return {
             "faces": _about(self.learned),
             "valid": _about(self.validated),
             "left_out": self.left_out,
             "teachers": {path: sha256_of(_net_file(path)) for path in recipe.distil},
-            "start": recipe.start and _begun(recipe.start),
+            "start": recipe.start and _begun(recipe.start, self.validated),
             "made_with": {"groupemo": __version__, "torch": torch.__version__},
         }
 
@@ -154,16 +162,43 @@ def _about(feed: Feed) -> dict[str, Any]:
     }
 
 
-def _begun(start: str) -> dict[str, Any]:
-    """Return what is to be told of the run that learning goes on from."""
+def _begun(start: str, validated: Feed) -> dict[str, Any]:
+    """Return what is to be told of the run that learning goes on from.
+
+    "checked" says whether the faces that it, and those before it, learned from are there to
+    see that none of them is validated on.
+    """
     sha256, run = sha256_of(_net_file(start)), Run.open(start)
+    before = run.data.get("start")
+    if run.recipe.start:
+        with suppress(ModelError):  # is not there any more
+            before = _begun(run.recipe.start, validated)
+    faces = run.data["faces"]
     return {
         "sha256": sha256,
         "epochs": run.best_epoch,
-        "faces": run.data["faces"]["sha256"],
+        "faces": {"name": Path(faces["path"]).name} | {n: faces[n] for n in ("sha256", "faces")},
+        "checked": _not_learned(run, validated) and (not before or before["checked"]),
         "recipe": json.loads(run.recipe.to_json()),
-        "start": run.data.get("start"),
+        "start": before,
     }
+
+
+def _not_learned(run: Run, validated: Feed) -> bool:
+    """Say whether a run is known not to have learned from faces; raise if it is known to have."""
+    with ExitStack() as stack:
+        try:
+            learned = Data.of_run(stack, run).learned
+        except (LabelError, OptionError):
+            return False
+        seen = int(leaks(learned, validated).sum())
+    if seen:
+        raise OptionError(
+            f"{run.folder}: learned from {seen} of the {len(validated)} faces to validate on: give"
+            " others with --valid; or without it the seed and valid_share of that training, so"
+            " that it kept the same faces"
+        )
+    return True
 
 
 def _answers(teacher: str, learned: Feed) -> NDArray[np.float64]:
@@ -195,6 +230,7 @@ def _net_file(other: str) -> Path:
     path = Path(other) if other.endswith(".npy") else Path(other) / "best.pt"
     if not path.is_file():
         raise ModelError(
-            f"{path}: no such file: start takes a run's folder, distil these and .npy files"
+            f"{path}: no such file: start takes the folder of a training, distil such folders and"
+            " .npy files"
         )
     return path

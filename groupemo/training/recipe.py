@@ -275,6 +275,8 @@ def _read(of: Field[Any], value: object) -> object:
     """Return the value a text stands for; JSON's lists become tuples."""
     if of.name == "distil" and isinstance(value, str):
         return tuple(part for part in value.split(",") if part)
+    if of.name == "start" and isinstance(value, str):  # a folder may be named 2024
+        return None if value.lower() in ("", "none") else value
     if isinstance(value, list):
         return tuple(value)
     if not isinstance(value, str) or value in of.metadata.get("choices", ()):

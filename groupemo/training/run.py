@@ -146,18 +146,20 @@ class Run:
         Raises
         ------
         ModelError
-            If it has none, or the net or the faces are of another kind.
+            If it has none.
+        OptionError
+            If the net or the faces are of another kind.
         """
         for what, wanted in (("side", side), ("channels", channels)):
             if (has := self.data["faces"][what]) != wanted:
-                raise ModelError(
-                    f"{self.folder}: learned from faces whose {what} is {has}, not {wanted}:"
-                    " start from another run, or prepare the faces as its were"
+                raise OptionError(
+                    f"{self.folder}: learned from faces with {what} {has}, not {wanted}: start"
+                    " from another run, or prepare the faces as those were"
                 )
         try:
             net.load_state_dict(self.load_net().state_dict())
         except RuntimeError as error:
-            raise ModelError(
+            raise OptionError(
                 f"{self.folder}: its net is {self.recipe.architecture} of width"
                 f" {self.recipe.width}: start from another run, or ask for the same net"
             ) from error
@@ -185,7 +187,8 @@ class Run:
         if any((self.folder / name).exists() for name in ("history.csv", "last.pt")):
             there = Run.open(self.folder)
             self._refuse("another recipe", self.recipe.differences(there.recipe))
-            self._refuse("other faces", _differences(self.data, there.data))
+            mine, others = _compared(self.data), _compared(there.data)
+            self._refuse("other faces", _differences(mine, others))
             return
         write_atomically(self.folder / "recipe.json", self.recipe.to_json().encode())
         write_atomically(
@@ -216,6 +219,11 @@ def _check(data: Any) -> None:
         for part, kind in kinds.items():
             if not isinstance(data[name][part], kind):
                 raise TypeError(f"data.json: {name}.{part} is {data[name][part]!r}")
+
+
+def _compared(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what tells data from other data: of a start its net alone."""
+    return {**data, "start": (data.get("start") or {}).get("sha256")}
 
 
 def _differences(mine: Mapping[str, Any], there: Mapping[str, Any], of: str = "") -> list[str]:

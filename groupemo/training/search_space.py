@@ -42,6 +42,7 @@ FIXED = {
     "valid_share": "trials have to be validated on the same faces",
     "device": "it is where trials run",
     "threads": "workers share them",
+    "start": "trials have to begin alike",
 }
 """Fields that are not tuned, and why."""
 

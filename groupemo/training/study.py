@@ -51,7 +51,7 @@ class Plan:
     faces, valid : Path
         Files of faces; None for a part of `faces`.
     checksums : mapping
-        Of these files, and of the recipe's teachers.
+        Of these files, and of the recipe's teachers and start.
     recipe : Recipe
         What all trials share.
     space : mapping
@@ -100,6 +100,7 @@ class Plan:
                 "faces": about["faces"]["sha256"],
                 "valid": about["valid"]["sha256"],
                 "teachers": about["teachers"],
+                **({"start": about["start"]["sha256"]} if recipe.start else {}),
             },
             recipe,
             dict(space),

@@ -22,6 +22,11 @@ JUDGED = {
 }
 
 
+TEMPERATURES = (0.2, 5.0)
+"""Least and greatest at which a net is validated: where all answers are right, less is always
+better, and no epoch would be told from another."""
+
+
 def logits_of(net: nn.Module, inputs: torch.Tensor, *, flip: bool) -> torch.Tensor:
     """Return a net's logits, shape (n, k): with `flip` the mean over each input and its mirror.
 
@@ -72,17 +77,17 @@ def judge(
     -------
     dict
         "loss", cross-entropy against the shares of votes, nats, over all faces, at the
-        temperature where that is least: how sure a net is, is set right when it is exported,
-        and should not decide which epoch is the best (Berta et al. 2025, "Rethinking Early
-        Stopping: Refine, Then Calibrate"). Over those with a label "accuracy", "uar" (the
-        mean recall of the classes that occur) and "ece" (expected calibration error, 15
-        bins, as the probabilities are). NaN where there is
-        no such face.
+        temperature, within `TEMPERATURES`, where that is least: how sure a net is, is set
+        right when it is exported, and should not decide which epoch is the best (Berta et al.
+        2025, "Rethinking Early Stopping: Refine, Then Calibrate"). Over those with a label
+        "accuracy", "uar" (the mean recall of the classes that occur) and "ece" (expected
+        calibration error, 15 bins, as the probabilities are). NaN where there is no such face.
     """
     one_photo = np.zeros(len(labels), np.int64)
     shares = votes / votes.sum(axis=1, keepdims=True)
-    k = probs.shape[1]
-    calibrated = scaled(probs, np.full(k, 1 / fit_temperature(probs, shares)), np.zeros(k))
+    k, low, high = probs.shape[1], *TEMPERATURES
+    temperature = min(max(fit_temperature(probs, shares), low), high)
+    calibrated = scaled(probs, np.full(k, 1 / temperature), np.zeros(k))
     return {
         name: GivenFaces(labels, calibrated if name == "loss" else probs, votes, one_photo, 1)
         .estimate(FIGURES[figure])
