@@ -98,6 +98,7 @@ def test_a_space_is_ranges_and_choices():
         ({"distil": [["a"], ["b"]]}, r"space: distil: \['a'\] is no choice"),
         ({"architecture": ["groupemo", "resnet"]}, "space: architecture is 'resnet': expected"),
         ({"seed": [0, 9]}, "space: seed is not tuned: a luckier seed"),
+        ({"start": ["a", "b"]}, "space: start is not tuned: trials have to begin alike"),
     ],
 )
 def test_a_space_that_means_nothing_is_refused(space, said):
