@@ -270,7 +270,11 @@ def _changes(name: str) -> str:
 
 
 def _settings(changes: Mapping[str, object]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in changes.items())
+    told = {
+        key: " and ".join(value) if isinstance(value, tuple) else value
+        for key, value in changes.items()
+    }
+    return ", ".join(f"{key} {value}" for key, value in told.items())
 
 
 def _told(values: Sequence[float]) -> str:
