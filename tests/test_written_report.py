@@ -187,7 +187,7 @@ def test_the_kept_pdf_has_all_chapters_and_no_hole() -> None:
     assert [title for title in titles if title not in text] == []
     assert not re.search(r"\bnan\b|\{\{|\}\}", text)
     assert min(len(page.strip()) for page in pages) > 60
-    assert PDF.stat().st_size < 5_000_000
+    assert PDF.stat().st_size < 3_500_000
 
 
 @pytest.mark.slow
