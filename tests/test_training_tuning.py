@@ -1,6 +1,7 @@
 """Tuning: what is tried, how a study goes on, and what it leaves."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -227,6 +228,25 @@ def test_pictures_show_every_trial(whole):
     lr, optimizer = plot_parameters(whole.trials, ["lr", "optimizer"]).axes
     assert lr.get_xscale() == "log"
     assert [text.get_text() for text in optimizer.get_xticklabels()] == ["adamw", "sgd"]
+
+
+def test_trials_that_cannot_start_fail_alone_and_another_start_is_noticed(data, tmp_path):
+    start = tmp_path / "start"
+    train(data["faces"], valid=data["valid"], recipe=replace(SMALL, epochs=1), out=start)
+    options = {
+        **data,
+        "out": tmp_path / "study",
+        "recipe": replace(SMALL, epochs=1, start=str(start)),
+        "space": {"width": {"choices": [SMALL.width, 0.5]}},
+    }
+    study = tune(trials=4, **options)
+    states = {one.params["width"]: one.state for one in study.trials}
+    assert states == {SMALL.width: TrialState.COMPLETE, 0.5: TrialState.FAIL}
+    shutil.rmtree(start)
+    other = replace(SMALL, epochs=1, seed=9)
+    train(data["faces"], valid=data["valid"], recipe=other, out=start)
+    with pytest.raises(OptionError, match="start"):
+        tune(trials=5, **options)
 
 
 def test_importances_are_parts_of_one(whole):
