@@ -211,11 +211,15 @@ def is_done(folder: Path, words: Sequence[str]) -> bool:
     """Say whether a training is done; refuse a folder where one with other settings is."""
     if not (folder / "net.onnx").exists():
         return False
-    settings = [after for word, after in itertools.pairwise(words) if word == "--set"]
-    asked = Recipe().changed(dict(each.split("=", 1) for each in settings))
-    if told := asked.differences(Run.open(folder).recipe):
+    if told := recipe_of(words).differences(Run.open(folder).recipe):
         raise SystemExit(f"{folder}: {'; '.join(told)}: give other --runs")
     return True
+
+
+def recipe_of(words: Sequence[str]) -> Recipe:
+    """Return the recipe that a command asks for."""
+    settings = [after for word, after in itertools.pairwise(words) if word == "--set"]
+    return Recipe().changed(dict(each.split("=", 1) for each in settings))
 
 
 def run_logged(folder: Path, words: Sequence[str]) -> int:

@@ -1,7 +1,6 @@
 """The trainings that are compared: recipes that mean something, in an order that can be."""
 
 import importlib
-import itertools
 import tomllib
 from argparse import Namespace
 from pathlib import Path
@@ -11,8 +10,6 @@ import pytest
 from conftest import ROOT
 
 pytest.importorskip("h5py", reason="needs groupemo[train]")
-
-from groupemo.training.recipe import Recipe
 
 
 @pytest.fixture
@@ -26,15 +23,10 @@ def options(**changes):
     return Namespace(**given | changes)
 
 
-def recipe_of(words):
-    settings = [after for word, after in itertools.pairwise(words) if word == "--set"]
-    return Recipe().changed(dict(one.split("=", 1) for one in settings))
-
-
 def test_every_variant_is_a_recipe(net):
     for name in net.VARIANTS:
         folder, words = net.command(name, 1, options())
-        recipe = recipe_of(words)
+        recipe = net.recipe_of(words)
         assert recipe.seed == 1
         assert recipe.epochs == (2 if recipe.start else 8)
         assert folder.name.endswith("-8-1")
@@ -44,7 +36,7 @@ def test_every_variant_is_a_recipe(net):
 
 def test_what_is_set_for_all_comes_last(net):
     _, words = net.command("wider", 0, options(set=["width=0.5"], threads=1))
-    assert (recipe_of(words).width, recipe_of(words).threads) == (0.5, 1)
+    assert (net.recipe_of(words).width, net.recipe_of(words).threads) == (0.5, 1)
 
 
 def test_what_is_started_from_or_taught_by_is_trained_before(net, monkeypatch):
@@ -55,12 +47,12 @@ def test_what_is_started_from_or_taught_by_is_trained_before(net, monkeypatch):
     order = [folder for folder, _ in done]
     assert len(order) == len(set(order)) == 2 * 4
     for folder, words in done:
-        recipe = recipe_of(words)
+        recipe = net.recipe_of(words)
         runs = [each for each in (recipe.start, *recipe.distil) if each and each[-4:] != ".npy"]
         assert all(order.index(Path(each)) < order.index(folder) for each in runs)
         assert {Path(each).name[-1] for each in runs} <= {folder.name[-1]}, "of another seed"
     assert folders.keys() == {last, "base", "taught"}
-    assert recipe_of(dict(done)[folders[last][0]]).distil[1] == "runs/own.npy"
+    assert net.recipe_of(dict(done)[folders[last][0]]).distil[1] == "runs/own.npy"
 
 
 def test_shipping_writes_one_row_of_the_catalog_and_how_the_net_is_used(monkeypatch):
