@@ -407,6 +407,18 @@ def test_what_the_start_learned_from_is_not_validated_on(run, faces, valid, tmp_
         other, valid=valid, recipe=replace(on, start=str(moved)), out=tmp_path / "unknown"
     )
     assert unknown.data["start"]["checked"] is False
+    chained = train(
+        other, valid=valid, recipe=replace(on, start=str(second.folder)), out=tmp_path / "chained"
+    )
+    assert chained.data["start"]["start"]["checked"] is True
+    shutil.copytree(run.folder, tmp_path / "first")
+    on = replace(on, start=str(tmp_path / "first"))
+    later = train(other, valid=valid, recipe=on, out=tmp_path / "later")
+    shutil.rmtree(tmp_path / "first")
+    on = replace(on, start=str(later.folder))
+    lost = train(other, valid=valid, recipe=on, out=tmp_path / "lost").data["start"]
+    assert (later.data["start"]["checked"], lost["checked"]) == (True, False)
+    assert lost["start"]["sha256"] == later.data["start"]["sha256"]
 
 
 def test_the_same_split_may_be_gone_on_with(faces, tmp_path):

@@ -170,9 +170,11 @@ def _begun(start: str, validated: Feed) -> dict[str, Any]:
     """
     sha256, run = sha256_of(_net_file(start)), Run.open(start)
     before = run.data.get("start")
-    if run.recipe.start:
+    if before and run.recipe.start:
+        before = {**before, "checked": False}  # against these faces
         with suppress(ModelError):  # is not there any more
-            before = _begun(run.recipe.start, validated)
+            if sha256_of(_net_file(run.recipe.start)) == before["sha256"]:
+                before = _begun(run.recipe.start, validated)
     faces = run.data["faces"]
     return {
         "sha256": sha256,
