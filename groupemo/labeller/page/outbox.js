@@ -61,7 +61,7 @@ export class Outbox {
       }
       this.trouble = null;
       this.failures = 0;
-      this.waiting.shift();
+      this.waiting.splice(this.waiting.indexOf(message), 1); // others may have come before it
       this.#keep();
       this.onreply(message, reply);
       this.onchange();
