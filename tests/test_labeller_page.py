@@ -170,7 +170,7 @@ def labelling(request, site, photos, tmp_path):
 
 @pytest.fixture(scope="module")
 def used(browser):
-    """Return a context whose page serves one test after the other: a new one takes a second."""
+    """Return a context that serves one test after the other: a new one takes a second."""
     with browser.new_context() as context:
         context.set_default_timeout(10_000)
         yield context
@@ -180,15 +180,12 @@ def used(browser):
 def window(browser, used, labelling):
     """Open windows on the labeller; nothing may end up in the console or go elsewhere."""
     faults, faces, contexts, heard = [], set(), [], []
-    free = used.pages or [used.new_page()]
 
     def opened(width=1440, height=900, scheme="light", **options):
-        if free and not options:
-            page = free.pop()
-        else:
+        if options:
             contexts.append(browser.new_context(**options))
             contexts[-1].set_default_timeout(10_000)
-            page = contexts[-1].new_page()
+        page = (contexts[-1] if options else used).new_page()
         page.set_viewport_size({"width": width, "height": height})
         page.emulate_media(color_scheme=scheme)
         return page
@@ -226,12 +223,10 @@ def window(browser, used, labelling):
         page.remove_listener(event, listener)
     for context in contexts:
         context.close()
-    for page in used.pages[1:]:
-        page.close()
     for page in used.pages:
         if page.url.startswith("http"):
-            page.evaluate("localStorage.clear(); sessionStorage.clear()")
-            page.goto("about:blank")
+            page.evaluate("localStorage.clear()")
+        page.close()
     assert [one for one in faults if not any(text in one for text in page_in.expected)] == []
 
 

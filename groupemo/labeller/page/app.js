@@ -196,7 +196,8 @@ class App {
     const name = chord(event);
     const { target } = event;
     const control = target.closest("button:not(.box), summary");
-    if (control && (name === "Enter" || name === "Space")) return;
+    // The button of a dialog that was closed has the focus until the page is drawn again.
+    if (control?.checkVisibility() && (name === "Enter" || name === "Space")) return;
     const own = { SELECT: /./, INPUT: /Space|Arrow|Page/ }[target.tagName];
     if (own?.test(name)) return;
     if (/^(Shift\+)?.$/.test(name) && !this.settings.has("letters")) return;
