@@ -113,7 +113,10 @@ def store(path: Path) -> float:
 
 def main(names: Sequence[str]) -> None:
     """Store the notebooks of these names, two at a time, and say how long each took."""
-    chosen = [path for path in notebooks() if not names or path.stem in names]
+    stored = {path.stem: path for path in notebooks()}
+    if unknown := set(names) - set(stored):
+        raise SystemExit(f"no notebook {min(unknown)}: there are {', '.join(stored)}")
+    chosen = [stored[name] for name in names or stored]
     with ThreadPoolExecutor(2) as pool:
         for path, took in zip(chosen, pool.map(store, chosen), strict=True):
             print(f"{path.name}: {took:.0f} s, {path.stat().st_size // 1024} KiB", flush=True)
