@@ -6,7 +6,8 @@ import importlib.util
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -49,6 +50,49 @@ def test_the_flowcharts_are_up_to_date() -> None:
     for name, chart in flowcharts.CHARTS.items():
         drawn = (DOCS / "explanation" / f"{name}.svg").read_text(encoding="utf-8")
         assert drawn == flowcharts.picture(chart), "run `make docs`"
+
+
+NUMBER = re.compile(r"(?<![\w.])(?:\d[\d,]*)?\.?\d+(?:e-?\d+)?(?!\w)")
+
+
+def numbers(text: str) -> list[Decimal]:
+    return [Decimal(number.replace(",", "")) for number in NUMBER.findall(text)]
+
+
+def stands_in(told: Decimal, found: Iterable[Decimal]) -> bool:
+    """Return whether a number is one of these, rounded as it is."""
+    with localcontext(prec=100, rounding=ROUND_HALF_UP):
+        return any(one.quantize(told) == told for one in found)
+
+
+def figures() -> Iterator[tuple[str, list[Decimal], list[Path]]]:
+    """Yield what a line of the page of figures says was seen, its numbers and its reports."""
+    page = DOCS / "reference" / "measured.md"
+    for line in page.read_text(encoding="utf-8").partition("## In short")[2].splitlines():
+        links = re.findall(r"\]\((\S+/reports/\S+\.md)\)", line)
+        if links and line.startswith("|"):
+            seen = line.split("|")[2].strip()
+            yield seen, numbers(seen), [page.parent / link for link in links]
+
+
+@pytest.mark.parametrize(
+    ("seen", "told", "reports"), [pytest.param(*one, id=one[0][:30]) for one in figures()]
+)
+def test_a_figure_stands_in_the_report_it_is_from(
+    seen: str, told: list[Decimal], reports: list[Path]
+) -> None:
+    assert told, seen
+    found = [one for report in reports for one in numbers(report.read_text(encoding="utf-8"))]
+    assert [number for number in told if not stands_in(number, found)] == []
+
+
+def test_figures_that_are_old_are_seen() -> None:
+    found = numbers("| yunet | 0.9742 [.95, 1.00] | 3,113 | 7.9e-07 |")
+    assert stands_in(Decimal(".974"), found)
+    assert stands_in(Decimal("3113"), found)
+    assert stands_in(Decimal("7.9e-7"), found)
+    assert not stands_in(Decimal(".975"), found)
+    assert not stands_in(Decimal("313"), found)
 
 
 # --- how pages are read -------------------------------------------------------------------------
