@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from conftest import ROOT
 
-pytest.importorskip("h5py", reason="needs groupemo[train]")
+pytest.importorskip("torch", reason="needs groupemo[train]")
 
 
 @pytest.fixture
