@@ -458,15 +458,15 @@ class App {
   }
 
   async complete() {
-    const { state, item, faces } = this.cursor;
+    const { key, state, item, faces } = this.cursor;
     if (item.error) return this.#nextOpen();
     if (!state || this.desk.adjudicates) return;
     if (state.pending) return this.say("The detector has not looked at this photo yet: a moment.");
     const left = faces.filter(({ label }) => !label);
     const asks = left.length && !state.complete;
-    if (asks && !(await askUnfinished(this.find(".unfinished"), left.length))) {
-      return this.select(left[0].id);
-    }
+    const sure = !asks || (await askUnfinished(this.find(".unfinished"), left.length));
+    if (this.cursor.key !== key) return; // an undo led elsewhere meanwhile
+    if (!sure) return this.select(left[0].id);
     this.#act("complete", { complete: !state.complete });
     if (state.complete) this.say("The photo is open again.");
     else this.#nextOpen("Complete. ");
@@ -484,12 +484,14 @@ class App {
 
   undo() {
     this.#settle();
+    this.undoneAt = this.#here;
     this.desk.undo();
     this.#waits("Undo");
   }
 
   redo() {
     this.#settle();
+    this.undoneAt = this.#here;
     this.desk.redo();
     this.#waits("Redo");
   }
@@ -502,10 +504,19 @@ class App {
     const word = verb === "undo" ? "Undone" : "Redone";
     if (!key) return this.say(`There is nothing to ${verb}.`);
     const { cursor } = this;
+    if (this.undoneAt !== this.#here) {
+      const { name } = this.desk.item(key); // who has gone on stays there
+      return this.say(`${word}, in ${name}.`);
+    }
     if (key !== cursor.key) this.go(key, faces[0]);
     else if (faces[0]) this.select(faces[0]);
     this.render();
+    this.undoneAt = this.#here;
     this.say(faces.length && cursor.face ? `${word}: ${cursor.describe(cursor.face)}` : `${word}.`);
+  }
+
+  get #here() {
+    return `${this.cursor.key} ${this.cursor.faceId}`;
   }
 
   #act(kind, body) {

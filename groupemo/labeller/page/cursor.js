@@ -74,7 +74,7 @@ export class Cursor {
 
   /** Whether boxes may be changed: not by who adjudicates, not where faces are shown again. */
   get drawable() {
-    return !this.desk.adjudicates && !this.item.again && !this.item.error;
+    return Boolean(this.state) && !this.desk.adjudicates && !this.item.again && !this.item.error;
   }
 
   /** Whether there is something to do on a photo. */

@@ -117,8 +117,11 @@ export class Desk {
   #opened({ items, classes, progress, seq, history, settings, notes, warm_ups: warmUps }) {
     Object.assign(this, { classes, progress, history, settings, notes, warmUps });
     const told = new Map(items.map((item) => [keyOf(item), item]));
-    const known = [...(this.items?.keys() ?? [])].filter((key) => told.has(key)); // keep their places
-    const kept = (key) => (alike(this.items?.get(key), told.get(key)) ? this.items : told).get(key);
+    const known = this.items?.keys() ?? []; // keep their places; one may be looked at that is gone
+    const kept = (key) =>
+      !told.has(key) || alike(this.items?.get(key), told.get(key))
+        ? this.items.get(key)
+        : told.get(key);
     this.items = new Map([...known, ...told.keys()].map((key) => [key, kept(key)]));
     this.seq = Math.max(this.seq, seq);
   }

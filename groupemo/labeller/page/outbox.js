@@ -39,6 +39,7 @@ export class Outbox {
         this.waiting.unshift(...read(key));
         this.#keep();
         forBrowser.removeItem(key);
+        this.#keep(); // there may not have been room for both
       });
     }
   }
@@ -47,6 +48,14 @@ export class Outbox {
   async pump() {
     if (this.running) return;
     this.running = true;
+    try {
+      await this.#sendAll();
+    } finally {
+      this.running = false;
+    }
+  }
+
+  async #sendAll() {
     while (this.waiting.length && !this.closed) {
       const [message] = this.waiting;
       let reply;
@@ -66,7 +75,6 @@ export class Outbox {
       this.onreply(message, reply);
       this.onchange();
     }
-    this.running = false;
   }
 
   /** Send no more: what waits is for whoever comes next. */
@@ -98,9 +106,10 @@ function read(key) {
 }
 
 /**
- * The id of this tab, {client, release}: the same after a reload, never that of another tab that is
- * open (a tab that was duplicated brings its storage along). A lock tells others that this tab
- * lives, until it is closed or `release()` is called.
+ * The id of this tab, {client, release}: after a reload the same while messages of it wait, never that
+ * of another tab that is open (a tab that was duplicated brings its storage along), nor one in whose
+ * name another tab still sends. A lock tells others that this tab lives, until it is closed or
+ * `release()` is called.
  */
 export async function claimClient(session) {
   const hold = (client, options) =>
@@ -110,9 +119,11 @@ export async function claimClient(session) {
       navigator.locks.request(PREFIX + client, options, keep).catch(() => claimed(null));
     });
   const known = session.getItem(CLIENT);
-  const again = known && (await hold(known, { signal: AbortSignal.timeout(500) }));
+  const own = known && (await hold(known, { signal: AbortSignal.timeout(500) }));
+  const left = forBrowser.keys().some((key) => key.startsWith(`${PREFIX}${known} `));
+  if (own && !left) own.release(); // who took over what it left sends that in its name
   const client = crypto.randomUUID();
-  const claim = again ?? (await hold(client, {})) ?? { client, release() {} }; // no locks: no storage
+  const claim = (left && own) || (await hold(client, {})) || { client, release() {} }; // no locks: no storage
   session.setItem(CLIENT, claim.client);
   return claim;
 }

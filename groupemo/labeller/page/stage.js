@@ -58,7 +58,7 @@ export class Stage {
 
   /** Show another photo, whole, or none where it cannot be shown. Resolves when it is drawn. */
   async open(item) {
-    Object.assign(this, { item: item.error ? null : item, view: null });
+    Object.assign(this, { item: item.error ? null : item, view: null, gesture: null });
     this.draw(false);
     this.#fill(null);
     this.fit();
