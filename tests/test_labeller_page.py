@@ -756,24 +756,24 @@ def test_geometry_keeps_its_promises(window):
 
 
 @pytest.fixture
-def undoing(window, labelling):
-    """Return a page on its second photo, and what lets an undo in the first wait."""
+def gone_on(window):
+    """Return a page on its second photo, with a label in the first to be undone."""
     page = window()
     press(page, "4")
     saved(page)
     press(page, "]")
     page.wait_for_selector(".photo-name:text('2.png')")
     ready(page)
-    return page, lambda: labelling.late(do="undo")
+    return page
 
 
 def undone(page):
     page.wait_for_selector(".said:text-matches('Undone')", state="attached")
 
 
-def test_a_late_undo_does_not_lead_away_from_a_face(undoing, labelling):
-    page, late = undoing
-    with late():
+def test_a_late_undo_does_not_lead_away_from_a_face(gone_on, labelling):
+    page = gone_on
+    with labelling.late(do="undo"):
         press(page, "Control+z 1 2")
     undone(page)
     press(page, "3")
@@ -783,11 +783,11 @@ def test_a_late_undo_does_not_lead_away_from_a_face(undoing, labelling):
 
 
 @pytest.mark.slow
-def test_a_late_undo_ends_a_drag_that_it_leads_away_from(undoing, labelling):
-    page, late = undoing
+def test_a_late_undo_ends_a_drag_that_it_leads_away_from(gone_on, labelling):
+    page = gone_on
     before = labelling.state(0)
     x, y, width, height = box_of(page, 0)
-    with late():
+    with labelling.late(do="undo"):
         press(page, "Control+z")
         page.mouse.move(x + width / 2, y + height / 2)
         page.mouse.down()
@@ -805,9 +805,9 @@ def test_a_late_undo_ends_a_drag_that_it_leads_away_from(undoing, labelling):
 
 
 @pytest.mark.slow
-def test_a_late_undo_completes_no_other_photo(undoing, labelling):
-    page, late = undoing
-    with late():
+def test_a_late_undo_completes_no_other_photo(gone_on, labelling):
+    page = gone_on
+    with labelling.late(do="undo"):
         press(page, "Control+z Enter")
         page.wait_for_selector("dialog.unfinished[open]")
     page.wait_for_selector(".photo-name:text('1.png')")
@@ -831,22 +831,32 @@ def test_no_box_is_drawn_on_a_photo_whose_faces_are_not_here(window, labelling):
     saved(page)
 
 
+def complete_and_open_again(page):
+    """Complete the first photo, and go to it where it is shown again."""
+    press(page, "9 4 4 4 4 4 4 4 4 4 4 4 Enter")
+    saved(page)
+    page.reload()
+    ready(page)
+    assert page.locator(".list li").all_text_contents()[-1] == "1.png0/11again"
+    page.locator(".list li button").last.click()
+    page.wait_for_selector(".photo-place:text('4 of 4, again')")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("labelling", [{"repeat": 1.0}], indirect=True)
 def test_a_photo_that_is_not_shown_again_any_more_stops_nothing(window, labelling):
     page = window()
-    press(page, "9 4 4 4 4 4 4 4 4 4 4 4 Enter")
-    saved(page)
+    complete_and_open_again(page)
     quickly(page)
-    ready(page)
-    page.locator(".list li button").last.click()
     page.wait_for_selector(".photo-place:text('4 of 4, again')")
+    ready(page)
     other = window(page.context)
     other.locator(".list li button").first.click()
     other.get_by_role("button", name="Open it again").click()
     saved(other)
     page.wait_for_timeout(1500)  # it has asked
     press(page, "4 Control+y")
+    page.wait_for_selector(".said:text('There is nothing to redo.')", state="attached")
     page.locator(".list li button").nth(1).click()
     page.wait_for_selector(".photo-name:text('2.png')")
     ready(page)
@@ -898,13 +908,7 @@ def test_an_adjudicator_decides_where_others_differ(window, labelling):
 @pytest.mark.parametrize("labelling", [{"repeat": 1.0}], indirect=True)
 def test_faces_are_shown_again_without_their_labels(window, labelling):
     page = window()
-    press(page, "9 4 4 4 4 4 4 4 4 4 4 4 Enter")
-    saved(page)
-    page.reload()
-    ready(page)
-    assert page.locator(".list li").all_text_contents()[-1] == "1.png0/11again"
-    page.locator(".list li button").last.click()
-    page.wait_for_selector(".photo-place:text('4 of 4, again')")
+    complete_and_open_again(page)
     wait_for(page, lambda: page.locator(".box").count() == 11)
     assert tags(page) == [""] * 11
     press(page, "ArrowLeft Delete n")

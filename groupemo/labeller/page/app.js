@@ -483,21 +483,19 @@ class App {
   // Undo
 
   undo() {
-    this.#settle();
-    this.undoneAt = this.#here;
-    this.desk.undo();
-    this.#waits("Undo");
+    this.#ask("undo", "Undo");
   }
 
   redo() {
-    this.#settle();
-    this.undoneAt = this.#here;
-    this.desk.redo();
-    this.#waits("Redo");
+    this.#ask("redo", "Redo");
   }
 
-  #waits(what) {
-    if (this.desk.outbox.trouble) this.say(`${what} waits until the rest is saved.`);
+  /** Have the desk undo or redo, and know from where: who has gone on by then stays there. */
+  #ask(verb, name) {
+    this.#settle();
+    this.undoneAt = this.#here;
+    this.desk[verb]();
+    if (this.desk.outbox.trouble) this.say(`${name} waits until the rest is saved.`);
   }
 
   #undone({ key, faces, verb }) {
@@ -505,8 +503,7 @@ class App {
     if (!key) return this.say(`There is nothing to ${verb}.`);
     const { cursor } = this;
     if (this.undoneAt !== this.#here) {
-      const { name } = this.desk.item(key); // who has gone on stays there
-      return this.say(`${word}, in ${name}.`);
+      return this.say(`${word}, in ${this.desk.item(key).name}.`);
     }
     if (key !== cursor.key) this.go(key, faces[0]);
     else if (faces[0]) this.select(faces[0]);

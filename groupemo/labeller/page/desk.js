@@ -118,10 +118,8 @@ export class Desk {
     Object.assign(this, { classes, progress, history, settings, notes, warmUps });
     const told = new Map(items.map((item) => [keyOf(item), item]));
     const known = this.items?.keys() ?? []; // keep their places; one may be looked at that is gone
-    const kept = (key) =>
-      !told.has(key) || alike(this.items?.get(key), told.get(key))
-        ? this.items.get(key)
-        : told.get(key);
+    const renewed = (key) => told.has(key) && !alike(this.items?.get(key), told.get(key));
+    const kept = (key) => (renewed(key) ? told : this.items).get(key);
     this.items = new Map([...known, ...told.keys()].map((key) => [key, kept(key)]));
     this.seq = Math.max(this.seq, seq);
   }

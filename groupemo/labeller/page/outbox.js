@@ -123,7 +123,8 @@ export async function claimClient(session) {
   const left = forBrowser.keys().some((key) => key.startsWith(`${PREFIX}${known} `));
   if (own && !left) own.release(); // who took over what it left sends that in its name
   const client = crypto.randomUUID();
-  const claim = (left && own) || (await hold(client, {})) || { client, release() {} }; // no locks: no storage
+  const free = { client, release() {} }; // no locks: no storage
+  const claim = (left && own) || (await hold(client, {})) || free;
   session.setItem(CLIENT, claim.client);
   return claim;
 }
